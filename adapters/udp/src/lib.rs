@@ -1,0 +1,2 @@
+//! Audio over UDP and RTP: paced streams out, aligned recordings in.
+#![forbid(unsafe_code)]

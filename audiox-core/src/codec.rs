@@ -1,0 +1,111 @@
+//! Encoders and decoders: one call a packet, behind a vtable made once.
+
+use crate::block::AudioRef;
+use crate::format::StreamFormat;
+
+/// Turns frames into payloads. Never allocates after construction.
+pub trait Encoder: Send {
+    /// Format of the frames it takes.
+    fn format(&self) -> StreamFormat;
+
+    /// Frames in a full packet.
+    fn frames_per_packet(&self) -> usize;
+
+    /// Bytes that a payload can take at most.
+    fn max_payload_len(&self) -> usize;
+
+    /// Encodes at most [`frames_per_packet`](Self::frames_per_packet) frames and returns the
+    /// payload's length. A shorter block is the stream's last: PCM writes it short, a codec with
+    /// fixed packet lengths pads it with silence.
+    ///
+    /// # Errors
+    /// The block is too long or of another channel count, or `payload` too small.
+    fn encode(&mut self, input: AudioRef<'_>, payload: &mut [u8]) -> Result<usize, EncodeError>;
+
+    /// Forgets the past: the next packet starts a stream.
+    fn reset(&mut self);
+}
+
+/// Turns payloads into frames. Never allocates after construction.
+pub trait Decoder: Send {
+    /// Format of the frames it yields.
+    fn format(&self) -> StreamFormat;
+
+    /// Frames that one payload can hold at most; sizes all scratch.
+    fn max_frames(&self) -> usize;
+
+    /// Frames in `payload`, without decoding it.
+    ///
+    /// # Errors
+    /// The payload is malformed.
+    fn frames_in(&self, payload: &[u8]) -> Result<usize, DecodeError>;
+
+    /// Decodes into `out` (frames × channels, interleaved) and returns the number of frames.
+    ///
+    /// # Errors
+    /// The payload is malformed or longer than `out`; the caller conceals and counts.
+    fn decode(&mut self, payload: &[u8], out: &mut [f32]) -> Result<usize, DecodeError>;
+
+    /// Recovers the frames *before* `next` from redundancy inside `next`; 0 where it has none.
+    fn decode_fec(&mut self, next: &[u8], out: &mut [f32]) -> Result<usize, DecodeError>;
+
+    /// Conceals `out`'s whole length from the past; returns frames written, 0 where the codec
+    /// has no concealment of its own.
+    fn conceal(&mut self, out: &mut [f32]) -> usize;
+
+    /// Forgets the past.
+    fn reset(&mut self);
+}
+
+/// A block could not be encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// More frames than a packet holds.
+    #[error("{frames} frames in a packet of at most {max}")]
+    TooLong {
+        /// Frames given.
+        frames: usize,
+        /// Frames a packet holds.
+        max: usize,
+    },
+    /// The block's channel count is not the encoder's.
+    #[error("{actual} channels where {expected} are encoded")]
+    Channels {
+        /// The encoder's channels.
+        expected: usize,
+        /// The block's channels.
+        actual: usize,
+    },
+    /// The payload buffer is too small.
+    #[error("payload buffer of {available} bytes is too small, {needed} are needed")]
+    BufferTooSmall {
+        /// Bytes needed.
+        needed: usize,
+        /// Bytes available.
+        available: usize,
+    },
+    /// The codec library refused, with its code.
+    #[error("codec error {0}")]
+    Codec(i32),
+}
+
+/// A payload could not be decoded. The stream goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The bytes are not a payload of this codec.
+    #[error("malformed payload")]
+    Malformed,
+    /// More frames than the output holds.
+    #[error("{frames} frames do not fit the output of {max}")]
+    TooLong {
+        /// Frames in the payload.
+        frames: usize,
+        /// Frames the output holds.
+        max: usize,
+    },
+    /// The payload is of another rate or channel count: make a new decoder.
+    #[error("the payload's format changed")]
+    FormatChanged,
+}

@@ -1,0 +1,23 @@
+//! Live audio transport as pure state machines.
+//!
+//! This crate is fully deterministic. It opens no socket, file or device, starts no thread,
+//! takes no lock, and never asks what time it is: the caller passes `now` in and asks for the
+//! next timeout. The same calls give the same results, so a day of network trouble can be
+//! replayed in seconds (feature `sim`).
+//!
+//! # Words
+//! A *sample* is one channel's value; a *frame* is one sample per channel; a *block* is a run of
+//! frames with a format and a time; a *packet* goes on the wire and carries a *payload*; a
+//! *datagram* is the UDP unit; *ptime* is a packet's duration; a *quantum* is the frames of one
+//! device callback. Audio in memory is `f32`, interleaved, full scale ±1.0.
+#![forbid(unsafe_code)]
+
+pub mod block;
+pub mod codec;
+pub mod error;
+pub mod format;
+pub mod packet;
+pub mod source;
+pub mod time;
+
+pub use error::{ConfigError, ParseError, WriteError};

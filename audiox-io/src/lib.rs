@@ -1,0 +1,2 @@
+//! Audio files and signals for audiox: WAV (and RF64) in and out, test signals, raw PCM streams.
+#![forbid(unsafe_code)]

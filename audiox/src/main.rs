@@ -1,0 +1,3 @@
+//! The `audiox` command.
+
+fn main() {}
