@@ -16,7 +16,9 @@ pub mod block;
 pub mod codec;
 pub mod error;
 pub mod format;
+pub mod pacer;
 pub mod packet;
+pub mod pool;
 pub mod source;
 pub mod time;
 
