@@ -48,7 +48,7 @@ pub enum ParseError {
     /// The version field is not the one this parser reads.
     #[error("version {0} is not supported")]
     Version(u8),
-    /// The padding count is zero or exceeds what is there.
+    /// The padding count is zero or exceeds what is there, or padding stands where none may be.
     #[error("padding of {0} bytes does not fit")]
     Padding(u8),
     /// A length field contradicts the data (for instance not a whole number of frames).
