@@ -22,6 +22,7 @@ pub mod packet;
 pub mod packetizer;
 pub mod pool;
 pub mod source;
+pub mod stats;
 pub mod time;
 
 pub use error::{ConfigError, ParseError, WriteError};
