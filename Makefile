@@ -1,0 +1,42 @@
+# `make` alone lists the targets. Everything runs on loopback and without root, once
+# scripts/bootstrap.sh has found or installed what it needs.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint ci bench bench-quick fuzz interop soak doc clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: ## stream speech and music through a bad link on loopback, record, draw both waveforms
+	@scripts/demo.sh
+
+test: ## every test, documentation example and example program (within 20 minutes on 2 cores)
+	@scripts/test.sh
+
+lint: ## formatting, clippy, documentation, dependency rules, licences, fuzz targets build
+	@scripts/lint.sh
+
+ci: ## what continuous integration runs: test, then lint
+	@.ci/run
+
+bench: ## all criterion benches (quiet machine, long); BENCHMARKS.md says how to read them
+	cargo bench -p audiox-benches
+
+bench-quick: ## the same benches, a rough figure each
+	cargo bench -p audiox-benches -- --quick
+
+fuzz: ## every fuzz target for FUZZ_SECONDS (60) seconds
+	@scripts/fuzz.sh
+
+interop: ## the full matrix against ffmpeg and GStreamer; `make test` runs its short form
+	@scripts/long.sh interop
+
+soak: ## the long runs; `make test` runs their short forms
+	@scripts/long.sh soak
+
+doc: ## the API documentation, in target/doc
+	cargo doc --workspace --no-deps --all-features
+
+clean: ## remove what was built and what the demo wrote
+	cargo clean
+	rm -rf demo-out fuzz/target fuzz/artifacts

@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# Installs what a profile needs and this machine lacks; says nothing to install, and is quick,
+# when all of it is there.
+#
+#   base   a linker for Rust, certificates for the crate registry
+#   test   base + cargo-nextest, ffmpeg and GStreamer (peers of the interop tests)
+#   lint   base + rustfmt, clippy, a C++ compiler (the fuzz targets must build)
+#   fuzz   base + cargo-fuzz and a C++ compiler
+#
+# Packages come from apt-get, as root or through sudo. Elsewhere the missing ones are named and
+# the exit code is 1; a missing cargo-nextest or peer is only reported, the tests do without.
+set -euo pipefail
+
+profile=${1:-base}
+export PATH="$HOME/.cargo/bin:$PATH"
+say() { echo "bootstrap: $*" >&2; }
+
+packages=()
+want() { # package, command it brings
+    command -v "$2" >/dev/null 2>&1 || packages+=("$1")
+}
+want_gst() { # package, element it brings
+    gst-inspect-1.0 --exists "$2" 2>/dev/null || packages+=("$1")
+}
+want_compiler() { # package, command, language
+    echo 'int main() { return 0; }' | "$2" -x "$3" - -o /dev/null 2>/dev/null || packages+=("$1" libc6-dev)
+}
+
+want_base() {
+    want_compiler gcc cc c
+    [ -n "$(ls -A /etc/ssl/certs 2>/dev/null)" ] || packages+=(ca-certificates)
+}
+
+want_peers() {
+    want ffmpeg ffmpeg
+    want gstreamer1.0-tools gst-launch-1.0
+    want_gst gstreamer1.0-plugins-base audioconvert
+    want_gst gstreamer1.0-plugins-good rtpL16depay
+    want_gst gstreamer1.0-plugins-bad rtpsink
+}
+
+case $profile in
+base) want_base ;;
+test) want_base; want_peers ;;
+lint | fuzz) want_base; want_compiler g++ c++ c++ ;;
+*)
+    say "no profile '$profile'; there are base, test, lint and fuzz"
+    exit 2
+    ;;
+esac
+
+install_packages() {
+    local as_root=()
+    if [ "$(id -u)" != 0 ]; then
+        if ! command -v sudo >/dev/null 2>&1 || ! sudo -n true 2>/dev/null && [ ! -t 0 ]; then
+            say "missing: ${packages[*]}. Not root and no usable sudo; ask an administrator to run: apt-get install -y ${packages[*]}"
+            return 1
+        fi
+        as_root=(sudo)
+    fi
+    say "installing ${packages[*]}"
+    local log
+    log=$(mktemp)
+    # A fresh container has no package lists, an old one has stale ones: refresh, then install.
+    if "${as_root[@]}" apt-get update >"$log" 2>&1 &&
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y --no-install-recommends "${packages[@]}" >>"$log" 2>&1; then
+        rm -f "$log"
+        return 0
+    fi
+    tail -n 15 "$log" >&2
+    say "apt-get could not install ${packages[*]}; its output is in $log"
+    return 1
+}
+
+ok=0
+if [ ${#packages[@]} -gt 0 ]; then
+    if command -v apt-get >/dev/null 2>&1; then
+        install_packages || ok=1
+    else
+        say "missing (by their Debian names): ${packages[*]}. There is no apt-get here: install them by your system's own means"
+        ok=1
+    fi
+fi
+
+if ! command -v cargo >/dev/null 2>&1; then
+    say "Rust is missing: install it from https://rustup.rs and run this again"
+    exit 1
+fi
+
+cargo_tool() {
+    command -v "cargo-$1" >/dev/null 2>&1 && return 0
+    say "installing cargo-$1 from crates.io (once, some minutes)"
+    cargo install "cargo-$1" --locked --quiet && return 0
+    say "cargo-$1 could not be installed"
+    return 1
+}
+
+component() {
+    cargo "$1" --version >/dev/null 2>&1 && return 0
+    say "installing the Rust component $2"
+    rustup component add "$2" >&2
+}
+
+case $profile in
+test) cargo_tool nextest || say "the tests run under cargo test instead" ;;
+lint)
+    component fmt rustfmt
+    component clippy clippy
+    ;;
+fuzz) cargo_tool fuzz || ok=1 ;;
+esac
+exit $ok

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Who may know whom. ARCHITECTURE.md, "Dependency rules", has the reasons.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+failed=0
+fail() {
+    echo "dependency rule broken: $*" >&2
+    failed=1
+}
+
+# Names of everything `package` builds on, itself left out, whatever features are on.
+below() {
+    cargo tree --package "$1" --edges normal,build --all-features --target all --prefix none --format '{p}' |
+        awk -v self="$1" '$1 != self { print $1 }' | sort -u
+}
+forbid() { # package, pattern of names it must not build on, reason
+    local found
+    found=$(below "$1" | grep -xE "$2" | paste -sd ' ' || true)
+    [ -z "$found" ] || fail "$1 builds on $found; $3"
+}
+
+adapters=$(for manifest in adapters/*/Cargo.toml; do
+    sed -n '/^name = /{s/^name = "\(.*\)"/\1/p;q}' "$manifest"
+done | paste -sd '|')
+
+forbid audiox-core 'tokio|async-std|smol|mio|socket2|quinn-udp|rustix|nix|libc|cpal|hound|rand|getrandom|tracing' \
+    "core does no I/O, asks no clock and has no runtime"
+forbid audiox-core 'audiox.*' "core knows nobody"
+forbid audiox-io "audiox-net|audiox|$adapters" "io knows core alone"
+forbid audiox-net "audiox-io|audiox|$adapters" "net knows core alone"
+for adapter in ${adapters//|/ }; do
+    forbid "$adapter" "audiox|$adapters" "adapters know neither each other nor the facade"
+done
+
+# What a vendor calls its things stays in the adapter that speaks to it.
+if grep -rniwE 'aws|amazon|s3|redis|tonic|libopus|minio' --include='*.rs' --include=Cargo.toml \
+    audiox-core audiox-io audiox-net; then
+    fail "a vendor's name outside adapters/"
+fi
+
+[ "$failed" = 0 ] && echo "dependency rules hold"
+exit $failed
