@@ -34,7 +34,7 @@ for adapter in ${adapters//|/ }; do
 done
 
 # What a vendor calls its things stays in the adapter that speaks to it.
-if grep -rniwE 'aws|amazon|s3|redis|tonic|libopus|minio' --include='*.rs' --include=Cargo.toml \
+if grep -rnwE 'AWS|Amazon|S3|[Rr]edis|tonic|libopus|MinIO' --include='*.rs' --include=Cargo.toml \
     audiox-core audiox-io audiox-net; then
     fail "a vendor's name outside adapters/"
 fi
