@@ -14,6 +14,7 @@
 
 pub mod block;
 pub mod codec;
+pub mod convert;
 pub mod error;
 pub mod format;
 pub mod jitter;

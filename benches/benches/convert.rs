@@ -1,0 +1,190 @@
+//! Sample conversion, channel layout, gain and levels, each beside the loop one would write
+//! first. Criterion prints samples per second: 0.3 ns a sample is 3.3 Gelem/s.
+//!
+//! `cargo bench -p audiox-benches --bench convert`
+
+use std::hint::black_box;
+
+use audiox_core::block::AudioRef;
+use audiox_core::convert::{
+    ChannelMap, Gain, GainRamp, Level, apply_gain, decode, deinterleave, encode, interleave, levels,
+};
+use audiox_core::format::{Channels, PcmFormat, SampleFormat};
+use criterion::{
+    BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
+};
+
+/// 10 ms of stereo at 48 kHz: 4 KiB of floats, well inside the first-level cache.
+const SAMPLES: usize = 960;
+
+const FORMATS: [&str; 9] = [
+    "u8", "s16le", "s16be", "s24le", "s24be", "s32le", "s32be", "f32le", "f32be",
+];
+
+/// A signal that uses every bit, slightly over full scale in places.
+fn signal() -> Vec<f32> {
+    (0..SAMPLES)
+        .map(|i| (i as f32 * 0.617).sin() * 1.01)
+        .collect()
+}
+
+fn decoding(c: &mut Criterion) {
+    let mut group = group(c, "decode");
+    for name in FORMATS {
+        let format: PcmFormat = name.parse().expect("a known name");
+        let mut bytes = vec![0; SAMPLES * format.sample.bytes()];
+        encode(format, &signal(), &mut bytes);
+        let mut out = vec![0.0; SAMPLES];
+        group.bench_function(name, |b| {
+            b.iter(|| decode(format, black_box(&bytes), black_box(&mut out)))
+        });
+        if let Some(naive) = naive_decode(name) {
+            group.bench_function(format!("{name} naive"), |b| {
+                b.iter(|| naive(black_box(&bytes), black_box(&mut out)))
+            });
+        }
+    }
+}
+
+fn encoding(c: &mut Criterion) {
+    let mut group = group(c, "encode");
+    for name in FORMATS {
+        let format: PcmFormat = name.parse().expect("a known name");
+        let samples = signal();
+        let mut out = vec![0; SAMPLES * format.sample.bytes()];
+        group.bench_function(name, |b| {
+            b.iter(|| encode(format, black_box(&samples), black_box(&mut out)))
+        });
+        if let Some(naive) = naive_encode(format) {
+            group.bench_function(format!("{name} naive"), |b| {
+                b.iter(|| naive(black_box(&samples), black_box(&mut out)))
+            });
+        }
+    }
+}
+
+fn layout(c: &mut Criterion) {
+    let mut group = group(c, "layout");
+    let samples = signal();
+    let mut out = vec![0.0; SAMPLES];
+    for n in [2, 6] {
+        let channels = Channels::new(n).expect("few");
+        group.bench_function(format!("deinterleave {n}"), |b| {
+            b.iter(|| deinterleave(black_box(&samples), channels, black_box(&mut out)))
+        });
+        group.bench_function(format!("interleave {n}"), |b| {
+            b.iter(|| interleave(black_box(&samples), channels, black_box(&mut out)))
+        });
+    }
+    let six = Channels::new(6).expect("few");
+    let maps = [
+        ("identity", ChannelMap::identity(Channels::STEREO)),
+        ("mono to stereo", ChannelMap::mono_to(Channels::STEREO)),
+        ("stereo to mono", ChannelMap::stereo_to_mono()),
+        ("6 to stereo", ChannelMap::between(six, Channels::STEREO)),
+    ];
+    let mut out = vec![0.0; SAMPLES * 2];
+    for (name, map) in maps {
+        group.bench_function(format!("map {name}"), |b| {
+            b.iter(|| map.apply(black_box(&samples), black_box(&mut out)))
+        });
+    }
+}
+
+fn gain(c: &mut Criterion) {
+    let mut group = group(c, "gain");
+    let mut samples = signal();
+    let down = Gain::linear(0.999_999_9).expect("within range");
+    group.bench_function("fixed", |b| {
+        b.iter(|| apply_gain(black_box(&mut samples), down))
+    });
+    let mut samples = signal();
+    group.bench_function("ramp stereo", |b| {
+        let mut ramp = GainRamp::new(Gain::UNITY, Channels::STEREO);
+        b.iter(|| {
+            ramp.set(down, SAMPLES as u32 / 2);
+            ramp.apply(black_box(&mut samples));
+        })
+    });
+    let samples = signal();
+    for channels in [Channels::MONO, Channels::STEREO] {
+        let mut out = [Level::default(); 2];
+        group.bench_function(format!("levels {channels}"), |b| {
+            b.iter(|| {
+                let block = AudioRef::new(black_box(&samples), channels);
+                levels(block, black_box(&mut out))
+            })
+        });
+    }
+    group.bench_function("levels 1 naive", |b| {
+        b.iter(|| {
+            let samples = black_box(&samples);
+            let peak = samples.iter().fold(0f32, |a, s| a.max(s.abs()));
+            let squares: f32 = samples.iter().map(|s| s * s).sum();
+            (peak, (squares / samples.len() as f32).sqrt())
+        })
+    });
+}
+
+fn group<'a>(c: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
+    let mut group = c.benchmark_group(name);
+    group.throughput(Throughput::Elements(SAMPLES as u64));
+    group
+}
+
+type Decode = fn(&[u8], &mut [f32]);
+type Encode = fn(&[f32], &mut [u8]);
+
+fn naive_decode(name: &str) -> Option<Decode> {
+    Some(match name {
+        "s16le" => |bytes, out| {
+            for (i, o) in out.iter_mut().enumerate() {
+                let code = i16::from_le_bytes([bytes[i * 2], bytes[i * 2 + 1]]);
+                *o = code as f32 / 32_768.0;
+            }
+        },
+        "s24le" => |bytes, out| {
+            for (i, o) in out.iter_mut().enumerate() {
+                let b = &bytes[i * 3..i * 3 + 3];
+                *o = (i32::from_le_bytes([0, b[0], b[1], b[2]]) >> 8) as f32 / 8_388_608.0;
+            }
+        },
+        "s32le" => |bytes, out| {
+            for (i, o) in out.iter_mut().enumerate() {
+                let b = &bytes[i * 4..i * 4 + 4];
+                *o = i32::from_le_bytes([b[0], b[1], b[2], b[3]]) as f32 / 2_147_483_648.0;
+            }
+        },
+        _ => return None,
+    })
+}
+
+fn naive_encode(format: PcmFormat) -> Option<Encode> {
+    if format.endian == audiox_core::format::Endian::Big {
+        return None;
+    }
+    Some(match format.sample {
+        SampleFormat::S16 => |samples, out| {
+            for (i, s) in samples.iter().enumerate() {
+                let code = (s * 32_768.0).round() as i16;
+                out[i * 2..i * 2 + 2].copy_from_slice(&code.to_le_bytes());
+            }
+        },
+        SampleFormat::S24 => |samples, out| {
+            for (i, s) in samples.iter().enumerate() {
+                let code = (s * 8_388_608.0).round().clamp(-8_388_608.0, 8_388_607.0) as i32;
+                out[i * 3..i * 3 + 3].copy_from_slice(&code.to_le_bytes()[..3]);
+            }
+        },
+        SampleFormat::S32 => |samples, out| {
+            for (i, s) in samples.iter().enumerate() {
+                let code = (s * 2_147_483_648.0).round() as i32;
+                out[i * 4..i * 4 + 4].copy_from_slice(&code.to_le_bytes());
+            }
+        },
+        _ => return None,
+    })
+}
+
+criterion_group!(benches, decoding, encoding, layout, gain);
+criterion_main!(benches);
