@@ -1,0 +1,166 @@
+//! Wire formats: what was read can be written again, byte for byte.
+
+use crate::packet::raw::RawFraming;
+use crate::packet::rtcp::{Compound, CompoundWriter, RtcpPacket, is_rtcp, packet_type};
+use crate::packet::rtp::RtpPacket;
+use crate::time::{MediaTime, NtpTime};
+
+/// RTP: parse → write → equal bytes, but for the content of the padding, which is without
+/// meaning (RFC 3550 section 5.1) and is written as zeros.
+pub fn rtp(data: &[u8]) {
+    let Ok(packet) = RtpPacket::parse(data) else {
+        return;
+    };
+    let (header, payload, padding) = (packet.header(), packet.payload(), packet.padding());
+    assert_eq!(&data[packet.payload_range()], payload);
+    assert_eq!(packet.header_len(), header.wire_len());
+
+    let mut out = vec![0xaa; data.len()];
+    let len = header.write_packet(payload, padding, &mut out);
+    assert_eq!(len, Ok(data.len()));
+    let content = data.len() - usize::from(padding);
+    assert_eq!(out[..content], data[..content]);
+    assert_eq!(out.last(), data.last(), "the count of padding bytes");
+
+    let short = out.len() - 1;
+    assert!(
+        header
+            .write_packet(payload, padding, &mut out[..short])
+            .is_err()
+    );
+}
+
+/// RTCP: every sound packet of a datagram is written again, by its own writer where it has one,
+/// to equal bytes.
+///
+/// Excepted are the padding, which the writer has no use for, and null bytes that fill a word in
+/// descriptions and goodbyes: what a sender put there in their stead is without meaning.
+pub fn rtcp(data: &[u8]) {
+    let Ok(compound) = Compound::parse_reduced_size(data) else {
+        assert!(
+            Compound::parse(data).is_err(),
+            "a compound is also fit for reduced size"
+        );
+        return;
+    };
+    if Compound::parse(data).is_ok() {
+        assert!(is_rtcp(data));
+    }
+    let mut rest = data;
+    for packet in compound.packets() {
+        let words = usize::from(u16::from_be_bytes([rest[2], rest[3]]));
+        let (bytes, behind) = rest.split_at(4 + words * 4);
+        rest = behind;
+        if let Ok(packet) = packet {
+            rewrite(packet, without_padding(bytes));
+        }
+    }
+    assert!(rest.is_empty());
+}
+
+fn rewrite(packet: RtcpPacket<'_>, mut expected: Vec<u8>) {
+    let mut out = vec![0xaa; expected.len()];
+    let mut writer = CompoundWriter::reduced_size(&mut out);
+    let written = match packet {
+        RtcpPacket::SenderReport(sr) if sr.extension.is_empty() => {
+            let reports: Vec<_> = sr.reports.iter().collect();
+            writer.sender_report(sr.ssrc, &sr.info, &reports)
+        }
+        RtcpPacket::ReceiverReport(rr) if rr.extension.is_empty() => {
+            let reports: Vec<_> = rr.reports.iter().collect();
+            for block in &reports {
+                let _ = block.round_trip(NtpTime(u64::from(rr.ssrc) << 16));
+            }
+            writer.receiver_report(rr.ssrc, &reports)
+        }
+        RtcpPacket::SourceDescription(sdes) => {
+            let mut body = Vec::new();
+            for chunk in sdes.chunks() {
+                body.extend(chunk.ssrc.to_be_bytes());
+                for item in chunk.items() {
+                    body.extend([item.ty, item.value.len() as u8]);
+                    body.extend(item.value);
+                }
+                let end = (body.len() + 1).next_multiple_of(4);
+                expected[4 + body.len()..4 + end].fill(0);
+                body.resize(end, 0);
+            }
+            let mut chunks = sdes.chunks();
+            let only_name = match (chunks.next(), chunks.next()) {
+                (Some(chunk), None) if chunk.items().count() == 1 => chunk
+                    .cname()
+                    .and_then(|name| Some((chunk.ssrc, str::from_utf8(name).ok()?))),
+                _ => None,
+            };
+            match only_name {
+                Some((ssrc, name)) => writer.sdes_cname(ssrc, name),
+                None => writer.other(packet_type::SOURCE_DESCRIPTION, expected[0] & 31, &body),
+            }
+        }
+        RtcpPacket::Bye(bye) => {
+            let ssrcs: Vec<_> = bye.ssrcs().collect();
+            let reason = match bye.reason.map(str::from_utf8) {
+                None => None,
+                Some(Ok(text)) => Some(text),
+                Some(Err(_)) => return,
+            };
+            let pad = 4 + ssrcs.len() * 4 + reason.map_or(0, |text| 1 + text.len());
+            expected[pad..].fill(0);
+            writer.bye(&ssrcs, reason)
+        }
+        RtcpPacket::Other {
+            ty,
+            count_or_fmt,
+            body,
+        } => writer.other(ty, count_or_fmt, body),
+        // A profile's extension has no writer.
+        RtcpPacket::SenderReport(_) | RtcpPacket::ReceiverReport(_) => return,
+    };
+    assert_eq!(written, Ok(()));
+    assert_eq!(writer.finish(), expected.len());
+    assert_eq!(out, expected);
+}
+
+/// A packet as it would be without padding: flag cleared, length and bytes less.
+fn without_padding(packet: &[u8]) -> Vec<u8> {
+    let mut bytes = packet.to_vec();
+    if bytes[0] & 0x20 != 0 {
+        let count = bytes[bytes.len() - 1];
+        bytes.truncate(bytes.len() - usize::from(count));
+        bytes[0] &= !0x20;
+        let words = (bytes.len() / 4 - 1) as u16;
+        bytes[2..4].copy_from_slice(&words.to_be_bytes());
+    }
+    bytes
+}
+
+/// Raw framing: the first two bytes are the frame's length, every further two a datagram's.
+/// Sequence and time follow from the whole frames, and no byte is used twice or forgotten.
+pub fn raw(data: &[u8]) {
+    let (numbers, _) = data.as_chunks::<2>();
+    let mut numbers = numbers
+        .iter()
+        .map(|&bytes| usize::from(u16::from_be_bytes(bytes)));
+    let Some(frame) = numbers.next() else {
+        return;
+    };
+    let Ok(mut framing) = RawFraming::new(frame) else {
+        assert_eq!(frame, 0);
+        return;
+    };
+    let (mut seq, mut at) = (0, MediaTime(0));
+    for len in numbers {
+        match framing.accept(len) {
+            Err(_) => assert!(len < frame),
+            Ok(packet) => {
+                assert_eq!((packet.seq.0, packet.at), (seq, at));
+                assert_eq!(packet.payload, 0..packet.frames * frame);
+                assert_eq!(packet.payload.len() + packet.trailing, len);
+                assert!(packet.frames > 0 && packet.trailing < frame);
+                seq += 1;
+                at = at + packet.frames as i64;
+            }
+        }
+        assert_eq!(framing.next_time(), at);
+    }
+}
