@@ -17,14 +17,16 @@ pub mod codec;
 pub mod convert;
 pub mod error;
 pub mod format;
-#[cfg(feature = "fuzzing")]
-#[doc(hidden)]
-pub mod fuzzing;
+pub mod ingress;
 pub mod jitter;
 pub mod pacer;
 pub mod packet;
 pub mod packetizer;
+pub mod playout;
 pub mod pool;
+pub mod receiver;
+pub mod report;
+pub mod sender;
 pub mod source;
 pub mod stats;
 pub mod time;

@@ -1,7 +1,134 @@
-//! Online statistics in fixed memory, for runs of any length.
+//! Counters, named as in W3C webrtc-stats and RFC 3550 where those have a name.
+//!
+//! All count from the start of the stream. "Samples" in a webrtc-stats name means samples of one
+//! channel, which is what is called a frame here; the names are kept so that dashboards carry
+//! over.
 
 pub mod histogram;
 pub mod schedule;
 
 pub use histogram::Histogram;
 pub use schedule::{ScheduleStats, ScheduleSummary};
+
+use std::time::Duration;
+
+use crate::playout::Pulled;
+
+/// What happened on the device side of one stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PlayoutStats {
+    /// Frames handed to the device, of whatever origin (`totalSamplesReceived` counts these less
+    /// the idle ones).
+    pub frames_pulled: u64,
+    /// Frames decoded from packets (`jitterBufferEmittedCount` counts these too).
+    pub frames_decoded: u64,
+    /// Frames made up for missing packets.
+    pub concealed_samples: u64,
+    /// Runs of concealed frames.
+    pub concealment_events: u64,
+    /// Frames of silence while no stream played.
+    pub frames_idle: u64,
+    /// Sum over emitted frames of the time they spent in the jitter buffer.
+    pub jitter_buffer_delay: Duration,
+    /// Frames that [`jitter_buffer_delay`](Self::jitter_buffer_delay) sums over.
+    pub jitter_buffer_emitted_count: u64,
+    /// Packets that came after their time.
+    pub packets_late: u64,
+    /// Packets whose number was held already.
+    pub packets_duplicate: u64,
+    /// Packets of unknown payload type or with a payload that the decoder refuses.
+    pub packets_undecodable: u64,
+    /// Packets dropped unplayed by a restart of the timeline.
+    pub packets_discarded: u64,
+    /// Most packets ever held.
+    pub packets_buffered_max: u64,
+    /// Times the jitter buffer overflowed and was emptied.
+    pub flushes: u64,
+    /// Times the timeline ended by starvation.
+    pub resyncs: u64,
+    /// Spent buffers freed because nobody collected them: the owner forgot to recycle.
+    pub buffers_dropped: u64,
+}
+
+impl PlayoutStats {
+    pub(crate) fn account(&mut self, pulled: &Pulled) {
+        self.frames_decoded += pulled.decoded as u64;
+        self.concealed_samples += pulled.concealed as u64;
+        self.frames_idle += pulled.idle as u64;
+        self.frames_pulled += (pulled.decoded + pulled.concealed + pulled.idle) as u64;
+    }
+
+    pub(crate) fn emitted(&mut self, frames: usize, waited: Duration) {
+        self.jitter_buffer_emitted_count += frames as u64;
+        let waited = u32::try_from(frames).map_or(waited, |n| waited.saturating_mul(n));
+        self.jitter_buffer_delay = self.jitter_buffer_delay.saturating_add(waited);
+    }
+
+    /// Mean time that a frame spent in the jitter buffer; zero before the first.
+    pub fn mean_jitter_buffer_delay(&self) -> Duration {
+        let n = u128::from(self.jitter_buffer_emitted_count.max(1));
+        Duration::from_nanos((self.jitter_buffer_delay.as_nanos() / n) as u64)
+    }
+
+    /// Share of frames made up among those that should have sounded, 0 to 1.
+    pub fn concealed_ratio(&self) -> f64 {
+        let total = self.frames_decoded + self.concealed_samples;
+        if total == 0 {
+            return 0.0;
+        }
+        self.concealed_samples as f64 / total as f64
+    }
+}
+
+/// What happened on the wire side of one stream (RFC 3550 section 6.4.1 and appendix A.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SourceStats {
+    /// Packets received, duplicates and late ones included.
+    pub packets_received: u64,
+    /// Payload bytes received, headers and padding not counted.
+    pub bytes_received: u64,
+    /// Packets expected less packets received; negative where duplicates outnumber losses.
+    pub packets_lost: i64,
+    /// Highest sequence number, extended by the count of its cycles.
+    pub extended_highest_sequence: u64,
+    /// Interarrival jitter, smoothed.
+    pub jitter: Duration,
+    /// Packets that came after one with a higher number.
+    pub packets_out_of_order: u64,
+    /// Times the sender started over with other numbers.
+    pub restarts: u64,
+    /// Sender reports received.
+    pub sender_reports: u64,
+    /// Drift of the sender's media clock against its wall clock since the first report, in parts
+    /// per billion; positive where the media clock is fast.
+    pub sender_clock_ppb: i64,
+}
+
+/// What a sender sent, and what its receivers say of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SenderStats {
+    /// Media packets sent.
+    pub packets_sent: u64,
+    /// Payload bytes sent, headers not counted.
+    pub bytes_sent: u64,
+    /// Frames sent.
+    pub frames_sent: u64,
+    /// Frames dropped before sending because nobody drained the sender in time.
+    pub frames_dropped: u64,
+    /// Blocks that the encoder refused.
+    pub encode_errors: u64,
+    /// RTCP compound packets sent.
+    pub reports_sent: u64,
+    /// RTCP compound packets received that speak of this sender.
+    pub reports_received: u64,
+    /// RTCP packets received that could not be read.
+    pub reports_malformed: u64,
+    /// Fraction lost in the newest report block, in 1/256.
+    pub remote_fraction_lost: u8,
+    /// Cumulative number of packets lost in the newest report block.
+    pub remote_packets_lost: i32,
+    /// Interarrival jitter in the newest report block.
+    pub remote_jitter: Duration,
+    /// Round-trip time from the newest report block that allowed it (RFC 3550 section 6.4.1).
+    pub round_trip_time: Option<Duration>,
+}

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::ingress::SourceId;
 use crate::time::{ExtSeq, Instant, MediaTime};
 
 /// A datagram in a buffer of fixed capacity, with what is known about it.
@@ -24,6 +25,12 @@ pub struct PacketMeta {
     pub seq: ExtSeq,
     /// Media time of its first frame, unwrapped (or synthesised).
     pub at: MediaTime,
+    /// Frames in the payload; known once a decoder has looked at it.
+    pub frames: u32,
+    /// Counts the sender's restarts: another generation is another timeline.
+    pub generation: u32,
+    /// Which of the ingress's sources sent it.
+    pub source: SourceId,
     /// The sender's synchronisation source; 0 for raw framing.
     pub ssrc: u32,
     /// RTP payload type; 0 for raw framing.

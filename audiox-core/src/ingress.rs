@@ -1,0 +1,578 @@
+//! The wire side of reception: datagrams in, packets with their place in time out.
+//!
+//! Lives beside the socket. Tells senders apart, keeps each one's arrival statistics, unwraps
+//! sequence numbers and timestamps, reads sender reports and writes receiver reports. It holds
+//! no audio: the packet's buffer goes on to the jitter buffer or the recorder.
+//!
+//! # Order, and why
+//! 1. Parse: a datagram that is not what it claims to be touches nothing else.
+//! 2. Demultiplex: by SSRC (RTP) or by origin (raw framing), in a table of fixed size.
+//! 3. Validate the sequence (RFC 3550 appendix A.1): a jump must be confirmed by the next packet
+//!    before it restarts the stream, so a stray datagram cannot.
+//! 4. Arrival statistics, before any buffering: afterwards arrival times are playout times.
+//!
+//! Every step is O(1) in the packet and O(sources) in the table. The only allocation is one
+//! name buffer per new source.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::error::{ConfigError, ParseError};
+use crate::format::{Channels, PcmFormat, SampleRate};
+use crate::packet::PacketBuf;
+use crate::packet::raw::RawFraming;
+use crate::packet::rtcp::{Compound, CompoundWriter, ReportBlock, RtcpPacket};
+use crate::packet::rtp::RtpPacket;
+use crate::report::{Members, ReportTimer};
+use crate::stats::SourceStats;
+use crate::time::{ClockMap, Instant, NtpTime};
+
+mod source;
+
+use source::{Admission, Source};
+
+/// What an [`Ingress`] expects and allows.
+#[derive(Debug, Clone)]
+pub struct IngressConfig {
+    /// How datagrams are framed.
+    pub framing: IngressFraming,
+    /// Senders kept apart at once; 1 to 4 096. A further one is refused (counted), except that
+    /// it replaces one of which only a single packet was ever seen.
+    pub max_sources: usize,
+    /// A source silent for longer is forgotten. RFC 3550 section 6.3.5 waits five report
+    /// intervals; 10 s is of that order.
+    pub idle_after: Duration,
+    /// Receiver reports; `None` sends none, as raw framing always does.
+    pub reports: Option<ReportConfig>,
+}
+
+/// How datagrams are framed, and the clock rates needed to read their timestamps.
+#[derive(Debug, Clone)]
+pub enum IngressFraming {
+    /// RTP; the payload types expected, each with its clock rate. Others are refused.
+    Rtp(Vec<(u8, SampleRate)>),
+    /// Headerless PCM.
+    Raw {
+        /// Sample format.
+        pcm: PcmFormat,
+        /// Samples a frame.
+        channels: Channels,
+        /// Frames a second.
+        rate: SampleRate,
+    },
+}
+
+/// Who sends receiver reports, and how many.
+#[derive(Debug, Clone)]
+pub struct ReportConfig {
+    /// Own SSRC; random.
+    pub ssrc: u32,
+    /// Own canonical name (RFC 7022), at most 255 bytes.
+    pub cname: String,
+    /// The session's bandwidth in bits a second; reports take up to a twentieth of it.
+    pub bandwidth: u64,
+}
+
+impl IngressConfig {
+    /// RTP with these payload types and clock rates; 64 sources, 10 s, no reports.
+    pub fn rtp(payload_types: impl Into<Vec<(u8, SampleRate)>>) -> Self {
+        Self::with_framing(IngressFraming::Rtp(payload_types.into()))
+    }
+
+    /// Headerless PCM; 64 sources, 10 s.
+    pub fn raw(pcm: PcmFormat, channels: Channels, rate: SampleRate) -> Self {
+        Self::with_framing(IngressFraming::Raw {
+            pcm,
+            channels,
+            rate,
+        })
+    }
+
+    fn with_framing(framing: IngressFraming) -> Self {
+        Self {
+            framing,
+            max_sources: 64,
+            idle_after: Duration::from_secs(10),
+            reports: None,
+        }
+    }
+}
+
+/// Identifies a source within one [`Ingress`]; never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct SourceId(pub u32);
+
+/// Where a datagram came from, as a number that the caller made up for the address. Tells raw
+/// streams apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Origin(pub u64);
+
+/// What became of a datagram. Counted too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handled {
+    /// Media; the packet's `meta` is filled in.
+    Media(SourceId),
+    /// A jump in sequence or time that the next packet must confirm; dropped.
+    Suspect(SourceId),
+    /// Not what it claims to be; dropped.
+    Malformed(ParseError),
+    /// An RTP payload type that was not announced; dropped.
+    PayloadType(u8),
+    /// The table of sources is full; dropped.
+    TooManySources,
+}
+
+/// Something about a source that its owner acts on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IngressEvent {
+    /// First packet of a source.
+    Started(SourceId),
+    /// The sender started over: another timeline (`meta.generation`).
+    Restarted(SourceId),
+    /// The source's wall clock is known from now on: [`Ingress::clock_map`].
+    Mapped(SourceId),
+    /// The sender said goodbye.
+    Bye(SourceId),
+    /// Silent for longer than [`IngressConfig::idle_after`], or replaced while unconfirmed; its
+    /// slot is free.
+    Ended(SourceId),
+}
+
+/// Counters over all sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct IngressStats {
+    /// Datagrams that could not be parsed.
+    pub malformed: u64,
+    /// RTP packets of payload types that were not announced.
+    pub unknown_payload_type: u64,
+    /// Packets refused for want of a slot.
+    pub too_many_sources: u64,
+    /// Packets dropped as an unconfirmed jump.
+    pub suspect: u64,
+    /// Bytes at the end of raw datagrams that made no whole frame.
+    pub trailing_bytes: u64,
+    /// RTCP datagrams read.
+    pub reports_received: u64,
+    /// RTCP datagrams sent.
+    pub reports_sent: u64,
+    /// Events lost because nobody polled.
+    pub events_dropped: u64,
+}
+
+/// Demultiplexer, statistician and reporter of a socket.
+#[derive(Debug)]
+pub struct Ingress {
+    framing: Framing,
+    sources: Vec<Source>,
+    max_sources: usize,
+    idle_after: Duration,
+    next_id: u32,
+    reporter: Option<Reporter>,
+    events: VecDeque<IngressEvent>,
+    stats: IngressStats,
+}
+
+#[derive(Debug)]
+enum Framing {
+    Rtp(Box<[Option<SampleRate>; 128]>),
+    Raw {
+        pcm: PcmFormat,
+        channels: Channels,
+        rate: SampleRate,
+    },
+}
+
+#[derive(Debug)]
+struct Reporter {
+    ssrc: u32,
+    cname: String,
+    timer: ReportTimer,
+    due: bool,
+    /// Where the last report block list ended: more sources than fit take turns.
+    cursor: usize,
+}
+
+impl Ingress {
+    /// An ingress that has heard nothing yet.
+    ///
+    /// # Errors
+    /// `max_sources` or a payload type out of range, a CNAME too long.
+    pub fn new(config: IngressConfig, now: Instant) -> Result<Self, ConfigError> {
+        if !(1..=4_096).contains(&config.max_sources) {
+            return Err(ConfigError::new(
+                "max_sources",
+                config.max_sources,
+                "1 to 4096 sources",
+            ));
+        }
+        let framing = match config.framing {
+            IngressFraming::Raw {
+                pcm,
+                channels,
+                rate,
+            } => Framing::Raw {
+                pcm,
+                channels,
+                rate,
+            },
+            IngressFraming::Rtp(types) => {
+                let mut rates = Box::new([None; 128]);
+                for (pt, rate) in types {
+                    *rates.get_mut(usize::from(pt)).ok_or_else(|| {
+                        ConfigError::new("payload type", pt, "RTP payload types are 0 to 127")
+                    })? = Some(rate);
+                }
+                Framing::Rtp(rates)
+            }
+        };
+        let reporter = match config.reports {
+            Some(r) if r.cname.len() > 255 => {
+                return Err(ConfigError::new("cname", r.cname, "at most 255 bytes"));
+            }
+            Some(r) => Some(Reporter {
+                timer: ReportTimer::new(now, r.bandwidth, u64::from(r.ssrc)),
+                ssrc: r.ssrc,
+                cname: r.cname,
+                due: false,
+                cursor: 0,
+            }),
+            None => None,
+        };
+        Ok(Self {
+            framing,
+            sources: Vec::with_capacity(config.max_sources),
+            max_sources: config.max_sources,
+            idle_after: config.idle_after,
+            next_id: 0,
+            reporter,
+            events: VecDeque::with_capacity(MAX_EVENTS),
+            stats: IngressStats::default(),
+        })
+    }
+
+    /// Takes a media datagram that arrived at `now` from `origin`, and fills in `packet.meta`.
+    pub fn handle_packet(
+        &mut self,
+        now: Instant,
+        origin: Origin,
+        packet: &mut PacketBuf,
+    ) -> Handled {
+        packet.meta = Default::default();
+        packet.meta.arrival = now;
+        match self.framing {
+            Framing::Rtp(_) => self.handle_rtp(now, packet),
+            Framing::Raw { .. } => self.handle_raw(now, origin, packet),
+        }
+    }
+
+    /// Takes an RTCP datagram.
+    pub fn handle_rtcp(&mut self, now: Instant, datagram: &[u8]) -> Result<(), ParseError> {
+        let compound = Compound::parse(datagram).inspect_err(|_| self.stats.malformed += 1)?;
+        self.stats.reports_received += 1;
+        if let Some(r) = &mut self.reporter {
+            r.timer.account(datagram.len());
+        }
+        for packet in compound {
+            match packet {
+                Ok(RtcpPacket::SenderReport(sr)) => {
+                    if let Some(i) = self.source_or_new(now, Key::Ssrc(sr.ssrc)) {
+                        let source = &mut self.sources[i];
+                        let mapped = source.sender_report(now, sr.info.timestamp, sr.info.ntp);
+                        let id = source.id;
+                        if mapped {
+                            self.event(IngressEvent::Mapped(id));
+                        }
+                    }
+                }
+                Ok(RtcpPacket::SourceDescription(sdes)) => {
+                    for chunk in sdes.chunks() {
+                        if let (Some(i), Some(name)) =
+                            (self.find(Key::Ssrc(chunk.ssrc)), chunk.cname())
+                        {
+                            self.sources[i].set_cname(name);
+                        }
+                    }
+                }
+                Ok(RtcpPacket::Bye(bye)) => {
+                    for ssrc in bye.ssrcs() {
+                        if let Some(i) = self.find(Key::Ssrc(ssrc))
+                            && !std::mem::replace(&mut self.sources[i].said_bye, true)
+                        {
+                            let id = self.sources[i].id;
+                            self.event(IngressEvent::Bye(id));
+                        }
+                    }
+                }
+                Ok(_) => {}
+                Err(_) => self.stats.malformed += 1,
+            }
+        }
+        Ok(())
+    }
+
+    /// The next event, oldest first. Changes after any `handle_*`. At most 256 wait; beyond that
+    /// the oldest is lost (counted).
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<IngressEvent> {
+        self.events.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let report = self.reporter.as_ref().map(|r| r.timer.next_timeout());
+        let idle = self
+            .sources
+            .iter()
+            .map(|s| s.last_heard + self.idle_after)
+            .min();
+        report.into_iter().chain(idle).min()
+    }
+
+    /// Forgets idle sources and readies a due report. A spurious call is a no-op.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let mut i = 0;
+        while let Some(source) = self.sources.get(i) {
+            if now.saturating_since(source.last_heard) >= self.idle_after {
+                let id = source.id;
+                self.sources.swap_remove(i);
+                self.event(IngressEvent::Ended(id));
+            } else {
+                i += 1;
+            }
+        }
+        let senders = self.sources.len() as u32;
+        if let Some(r) = &mut self.reporter {
+            let members = Members {
+                all: senders + 1,
+                senders,
+                we_sent: false,
+            };
+            r.due |= r.timer.expired(now, members);
+        }
+    }
+
+    /// Writes a due receiver report into `buf` and returns its length. Changes after
+    /// [`handle_timeout`](Self::handle_timeout).
+    #[must_use]
+    pub fn poll_report(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
+        let reporter = self.reporter.as_mut()?;
+        if !std::mem::take(&mut reporter.due) || self.sources.is_empty() {
+            return None;
+        }
+        let mut blocks = [ReportBlock::default(); MAX_BLOCKS];
+        let mut count = 0;
+        let len = self.sources.len();
+        for step in 0..len.min(MAX_BLOCKS) {
+            if let Some(block) = self.sources[(reporter.cursor + step) % len].report_block(now) {
+                blocks[count] = block;
+                count += 1;
+            }
+        }
+        reporter.cursor = (reporter.cursor + MAX_BLOCKS.min(len)) % len;
+        let mut writer = CompoundWriter::new(buf);
+        writer
+            .receiver_report(reporter.ssrc, &blocks[..count])
+            .ok()?;
+        writer.sdes_cname(reporter.ssrc, &reporter.cname).ok()?;
+        let len = writer.finish();
+        reporter.timer.account(len);
+        self.stats.reports_sent += 1;
+        Some(len)
+    }
+
+    /// Counters over all sources.
+    pub fn stats(&self) -> &IngressStats {
+        &self.stats
+    }
+
+    /// The sources known, in no particular order.
+    pub fn sources(&self) -> impl Iterator<Item = SourceId> + '_ {
+        self.sources.iter().map(|s| s.id)
+    }
+
+    /// Arrival statistics of a source; `None` once it has ended.
+    pub fn source_stats(&self, id: SourceId) -> Option<SourceStats> {
+        self.by_id(id).map(Source::stats)
+    }
+
+    /// SSRC of a source; `None` for raw framing and once it has ended.
+    pub fn ssrc(&self, id: SourceId) -> Option<u32> {
+        match self.by_id(id)?.key {
+            Key::Ssrc(ssrc) => Some(ssrc),
+            Key::Origin(_) => None,
+        }
+    }
+
+    /// From the source's media time to its wall clock; `None` before its first report.
+    pub fn clock_map(&self, id: SourceId) -> Option<&ClockMap> {
+        self.by_id(id)?
+            .clock
+            .as_ref()
+            .filter(|c| c.anchor().is_some())
+    }
+
+    /// Whether the source said goodbye and nothing came after it but stragglers.
+    pub fn said_bye(&self, id: SourceId) -> bool {
+        self.by_id(id).is_some_and(|s| s.said_bye)
+    }
+
+    /// Canonical name of a source as it was sent, `None` before.
+    pub fn cname(&self, id: SourceId) -> Option<&[u8]> {
+        self.by_id(id)
+            .map(|s| &s.cname[..])
+            .filter(|n| !n.is_empty())
+    }
+
+    fn handle_rtp(&mut self, now: Instant, packet: &mut PacketBuf) -> Handled {
+        let (seq, timestamp, ssrc, pt, marker, payload) = match RtpPacket::parse(packet.bytes()) {
+            Ok(p) => (
+                p.seq(),
+                p.timestamp(),
+                p.ssrc(),
+                p.payload_type(),
+                p.marker(),
+                p.payload_range(),
+            ),
+            Err(e) => {
+                self.stats.malformed += 1;
+                return Handled::Malformed(e);
+            }
+        };
+        let Framing::Rtp(rates) = &self.framing else {
+            return Handled::PayloadType(pt);
+        };
+        let Some(rate) = rates[usize::from(pt & 0x7f)] else {
+            self.stats.unknown_payload_type += 1;
+            return Handled::PayloadType(pt);
+        };
+        let Some(index) = self.source_or_new(now, Key::Ssrc(ssrc)) else {
+            self.stats.too_many_sources += 1;
+            return Handled::TooManySources;
+        };
+        let source = &mut self.sources[index];
+        let id = source.id;
+        let admission = source.admit(now, seq, timestamp, rate, payload.len());
+        let meta = &mut packet.meta;
+        meta.source = id;
+        meta.ssrc = ssrc;
+        meta.payload_type = pt;
+        meta.marker = marker;
+        meta.payload = payload;
+        match admission {
+            Admission::Suspect => {
+                self.stats.suspect += 1;
+                return Handled::Suspect(id);
+            }
+            Admission::Media {
+                seq,
+                at,
+                generation,
+            } => {
+                (meta.seq, meta.at, meta.generation) = (seq, at, generation);
+            }
+            Admission::Restarted {
+                seq,
+                at,
+                generation,
+            } => {
+                (meta.seq, meta.at, meta.generation) = (seq, at, generation);
+                self.event(IngressEvent::Restarted(id));
+            }
+        }
+        if self.sources[index].take_fresh_map() {
+            self.event(IngressEvent::Mapped(id));
+        }
+        Handled::Media(id)
+    }
+
+    fn handle_raw(&mut self, now: Instant, origin: Origin, packet: &mut PacketBuf) -> Handled {
+        let Framing::Raw {
+            pcm,
+            channels,
+            rate,
+        } = self.framing
+        else {
+            return Handled::TooManySources;
+        };
+        let known = self.find(Key::Origin(origin));
+        if known.is_none() && packet.bytes().len() < pcm.frame_bytes(channels) {
+            self.stats.malformed += 1;
+            return Handled::Malformed(ParseError::Truncated {
+                expected: pcm.frame_bytes(channels),
+                actual: packet.bytes().len(),
+            });
+        }
+        let Some(index) = known.or_else(|| self.source_or_new(now, Key::Origin(origin))) else {
+            self.stats.too_many_sources += 1;
+            return Handled::TooManySources;
+        };
+        let source = &mut self.sources[index];
+        let id = source.id;
+        let raw = source
+            .raw
+            .get_or_insert_with(|| RawFraming::for_pcm(pcm, channels));
+        match raw.accept(packet.bytes().len()) {
+            Ok(p) => {
+                source.admit_raw(now, p.seq, p.at, rate, p.payload.len());
+                self.stats.trailing_bytes += p.trailing as u64;
+                packet.meta.source = id;
+                packet.meta.seq = p.seq;
+                packet.meta.at = p.at;
+                packet.meta.payload = p.payload;
+                Handled::Media(id)
+            }
+            Err(e) => {
+                self.stats.malformed += 1;
+                Handled::Malformed(e)
+            }
+        }
+    }
+
+    fn find(&self, key: Key) -> Option<usize> {
+        self.sources.iter().position(|s| s.key == key)
+    }
+
+    fn by_id(&self, id: SourceId) -> Option<&Source> {
+        self.sources.iter().find(|s| s.id == id)
+    }
+
+    /// The slot of `key`, a new one where there is room or an unconfirmed source can go.
+    fn source_or_new(&mut self, now: Instant, key: Key) -> Option<usize> {
+        if let Some(i) = self.find(key) {
+            return Some(i);
+        }
+        if self.sources.len() >= self.max_sources {
+            let stale = (0..self.sources.len())
+                .filter(|i| self.sources[*i].is_unconfirmed())
+                .min_by_key(|i| self.sources[*i].last_heard)?;
+            let gone = self.sources.swap_remove(stale);
+            self.event(IngressEvent::Ended(gone.id));
+        }
+        let id = SourceId(self.next_id);
+        self.next_id = self.next_id.wrapping_add(1);
+        self.sources.push(Source::new(id, key, now));
+        self.event(IngressEvent::Started(id));
+        Some(self.sources.len() - 1)
+    }
+
+    fn event(&mut self, event: IngressEvent) {
+        if self.events.len() == MAX_EVENTS {
+            self.events.pop_front();
+            self.stats.events_dropped += 1;
+        }
+        self.events.push_back(event);
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Key {
+    Ssrc(u32),
+    Origin(Origin),
+}
+
+/// The NTP time that pairs with a media time is the sender's; kept here for the source module.
+type SenderClock = (crate::time::RtpTimestamp, NtpTime);
+
+const MAX_EVENTS: usize = 256;
+/// Report blocks in one packet (RFC 3550 section 6.4.1).
+const MAX_BLOCKS: usize = 31;

@@ -1,0 +1,398 @@
+//! One stream on its way out: blocks in, datagrams out, each written once into the caller's
+//! buffer.
+//!
+//! The sender is told when its frames were captured ([`Sender::set_capture`]) and says so in its
+//! sender reports, so a receiver recovers the capture time of every frame: RTP timestamp → NTP
+//! time, exact to the frame.
+
+use std::time::Duration;
+
+use crate::block::AudioRef;
+use crate::codec::Encoder;
+use crate::error::{ConfigError, ParseError, WriteError};
+use crate::format::SampleRate;
+use crate::packet::Framing;
+use crate::packet::rtcp::{Compound, CompoundWriter, ReportBlock, RtcpPacket, SenderInfo};
+use crate::packet::rtp::RtpHeader;
+use crate::packetizer::Packetizer;
+use crate::report::{Members, ReportTimer};
+use crate::stats::SenderStats;
+use crate::time::{Instant, MediaTime, NtpTime, RtpTimestamp, SeqNum};
+
+/// What a [`Sender`] is made with.
+#[derive(Debug, Clone)]
+pub struct SenderConfig {
+    /// RTP, or headerless payloads.
+    pub framing: Framing,
+    /// RTP payload type, 0 to 127.
+    pub payload_type: u8,
+    /// Synchronisation source; random.
+    pub ssrc: u32,
+    /// First sequence number; random (RFC 3550 section 5.1).
+    pub first_seq: SeqNum,
+    /// Timestamp of the first frame; random.
+    pub first_timestamp: RtpTimestamp,
+    /// Canonical name (RFC 7022), the same for all streams of one clock; at most 255 bytes.
+    pub cname: String,
+    /// Local time and wall-clock time of one moment: sender reports count from it, so a step of
+    /// the wall clock cannot tear the stream.
+    pub wall: (Instant, NtpTime),
+}
+
+/// Packetizer, encoder, RTP writer and RTCP reporter of one stream.
+pub struct Sender {
+    config: SenderConfig,
+    encoder: Box<dyn Encoder>,
+    rate: SampleRate,
+    packetizer: Packetizer,
+    flush: bool,
+    seq: SeqNum,
+    next: MediaTime,
+    /// A media time and the local instant at which it was captured.
+    capture: (MediaTime, Instant),
+    marker: bool,
+    timer: Option<ReportTimer>,
+    goodbye: Goodbye,
+    stats: SenderStats,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Goodbye {
+    No,
+    /// To be said once the last packet is out.
+    Wanted,
+    Said,
+}
+
+/// A datagram that [`Sender::poll_transmit`] wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transmit {
+    /// Where it goes.
+    pub flow: Flow,
+    /// Its length in the caller's buffer, bytes.
+    pub len: usize,
+    /// Frames of audio in it; 0 for reports.
+    pub frames: usize,
+}
+
+/// The two flows of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Flow {
+    /// Media, to the RTP (or raw) port.
+    Media,
+    /// Reports, to the RTCP port, or the same one where they are multiplexed.
+    Reports,
+}
+
+impl Sender {
+    /// A sender whose frame 0 is captured at `start`; `encoder` fixes format and packet length.
+    ///
+    /// # Errors
+    /// The payload type is above 127 or the CNAME too long.
+    pub fn new(
+        config: SenderConfig,
+        encoder: Box<dyn Encoder>,
+        start: Instant,
+    ) -> Result<Self, ConfigError> {
+        if config.payload_type > 127 {
+            return Err(ConfigError::new(
+                "pt",
+                config.payload_type,
+                "RTP payload types are 0 to 127",
+            ));
+        }
+        if config.cname.len() > 255 {
+            return Err(ConfigError::new("cname", config.cname, "at most 255 bytes"));
+        }
+        let format = encoder.format();
+        let frames = encoder.frames_per_packet();
+        let timer = (config.framing == Framing::Rtp).then(|| {
+            let per_second = u64::from(format.rate.get()).div_ceil(frames.max(1) as u64);
+            let bits = (encoder.max_payload_len() as u64 + HEADERS) * 8 * per_second;
+            ReportTimer::new(start, bits, u64::from(config.ssrc))
+        });
+        Ok(Self {
+            rate: format.rate,
+            packetizer: Packetizer::new(format.channels, frames),
+            flush: false,
+            seq: config.first_seq,
+            next: MediaTime(0),
+            capture: (MediaTime(0), start),
+            marker: true,
+            timer,
+            goodbye: Goodbye::No,
+            stats: SenderStats::default(),
+            encoder,
+            config,
+        })
+    }
+
+    /// Takes a block of captured audio; drain [`poll_transmit`](Self::poll_transmit) after it. At
+    /// most eight packets wait; beyond that the oldest frames go (counted).
+    pub fn push(&mut self, audio: AudioRef<'_>) {
+        if audio.channels() != self.encoder.format().channels {
+            self.stats.encode_errors += 1;
+            return;
+        }
+        let dropped = self.packetizer.push(audio);
+        if dropped > 0 {
+            self.stats.frames_dropped += dropped as u64;
+            self.skip(dropped as u64);
+        }
+    }
+
+    /// Says that media time `at` was captured at `captured`. Media time counts frames from 0.
+    pub fn set_capture(&mut self, at: MediaTime, captured: Instant) {
+        self.capture = (at, captured);
+    }
+
+    /// Leaves `frames` out: the next packet's timestamp moves on and its marker says that there
+    /// is a gap.
+    pub fn skip(&mut self, frames: u64) {
+        self.next = self.next + i64::try_from(frames).unwrap_or(i64::MAX);
+        self.marker = true;
+    }
+
+    /// No more audio comes: what waits goes out as a last, short packet, then a goodbye
+    /// (RFC 3550 section 6.6).
+    pub fn finish(&mut self) {
+        self.flush = true;
+        if self.goodbye == Goodbye::No && self.timer.is_some() {
+            self.goodbye = Goodbye::Wanted;
+        }
+    }
+
+    /// Writes the next datagram into `buf` (at least [`max_datagram`](Self::max_datagram) long),
+    /// media first. Changes after `push`, `finish` and `handle_timeout`.
+    #[must_use]
+    pub fn poll_transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
+        while let Ok(header) = self.write_header(buf) {
+            let Some(block) = self.packetizer.take(self.flush) else {
+                break;
+            };
+            let frames = block.frames();
+            let payload = buf.get_mut(header..).unwrap_or_default();
+            match self.encoder.encode(block, payload) {
+                Ok(len) => {
+                    self.sent(frames, len);
+                    return Some(Transmit {
+                        flow: Flow::Media,
+                        len: header + len,
+                        frames,
+                    });
+                }
+                Err(_) => {
+                    self.stats.encode_errors += 1;
+                    self.skip(frames as u64);
+                }
+            }
+        }
+        self.poll_report(now, buf)
+    }
+
+    /// Writes one media datagram from a ready-made `payload` of `frames` frames, around
+    /// packetizer and encoder: for audio that is already stored as it is sent.
+    ///
+    /// # Errors
+    /// `buf` is too small; the packet is then not counted.
+    pub fn transmit_payload(
+        &mut self,
+        frames: usize,
+        payload: &[u8],
+        buf: &mut [u8],
+    ) -> Result<Transmit, WriteError> {
+        let header = self.write_header(buf)?;
+        let (needed, available) = (header + payload.len(), buf.len());
+        let Some(room) = buf.get_mut(header..needed) else {
+            return Err(WriteError::BufferTooSmall { needed, available });
+        };
+        room.copy_from_slice(payload);
+        self.sent(frames, payload.len());
+        Ok(Transmit {
+            flow: Flow::Media,
+            len: needed,
+            frames,
+        })
+    }
+
+    /// Takes an RTCP datagram from a receiver.
+    ///
+    /// # Errors
+    /// It is malformed (counted).
+    pub fn handle_rtcp(&mut self, now: Instant, datagram: &[u8]) -> Result<(), ParseError> {
+        let compound =
+            Compound::parse(datagram).inspect_err(|_| self.stats.reports_malformed += 1)?;
+        if let Some(timer) = &mut self.timer {
+            timer.account(datagram.len());
+        }
+        let mut about_us = false;
+        for packet in compound {
+            let blocks = match packet {
+                Ok(RtcpPacket::ReceiverReport(rr)) => rr.reports,
+                Ok(RtcpPacket::SenderReport(sr)) => sr.reports,
+                Ok(_) => continue,
+                Err(_) => {
+                    self.stats.reports_malformed += 1;
+                    continue;
+                }
+            };
+            if let Some(block) = blocks.find(self.config.ssrc) {
+                about_us = true;
+                self.take_block(now, &block);
+            }
+        }
+        self.stats.reports_received += u64::from(about_us);
+        Ok(())
+    }
+
+    /// When the next report is due; `None` for raw framing and after the goodbye.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match self.goodbye {
+            Goodbye::Said => None,
+            _ => self.timer.as_ref().map(ReportTimer::next_timeout),
+        }
+    }
+
+    /// Frames in a full packet.
+    pub fn frames_per_packet(&self) -> usize {
+        self.encoder.frames_per_packet()
+    }
+
+    /// Bytes that a datagram can take at most.
+    pub fn max_datagram(&self) -> usize {
+        let media = self.header_len() + self.encoder.max_payload_len();
+        media.max(MAX_REPORT)
+    }
+
+    /// Media time of the next packet's first frame: frames sent and skipped so far.
+    pub fn next_media_time(&self) -> MediaTime {
+        self.next
+    }
+
+    /// Own SSRC.
+    pub fn ssrc(&self) -> u32 {
+        self.config.ssrc
+    }
+
+    /// Counters so far.
+    pub fn stats(&self) -> &SenderStats {
+        &self.stats
+    }
+
+    /// Wall-clock time at which media time `at` was captured.
+    pub fn ntp_at(&self, at: MediaTime) -> NtpTime {
+        let (media, captured) = self.capture;
+        let (epoch, ntp) = self.config.wall;
+        let since_epoch = captured.signed_since(epoch);
+        ntp.offset_nanos(since_epoch.saturating_add(self.rate.nanos_of(at - media)))
+    }
+
+    fn poll_report(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
+        let timer = self.timer.as_mut()?;
+        let last = self.goodbye == Goodbye::Wanted && self.packetizer.frames() == 0;
+        let due = self.goodbye != Goodbye::Said
+            && timer.expired(
+                now,
+                Members {
+                    all: 2,
+                    senders: 1,
+                    we_sent: true,
+                },
+            );
+        if !due && !last {
+            return None;
+        }
+        // The frame being captured now, and exactly when it was.
+        let (media, captured) = self.capture;
+        let at = media + self.rate.frames_in_nanos(now.signed_since(captured));
+        let info = SenderInfo {
+            ntp: self.ntp_at(at),
+            timestamp: self.timestamp_of(at),
+            packet_count: self.stats.packets_sent as u32,
+            octet_count: self.stats.bytes_sent as u32,
+        };
+        let mut writer = CompoundWriter::new(buf);
+        writer.sender_report(self.config.ssrc, &info, &[]).ok()?;
+        writer
+            .sdes_cname(self.config.ssrc, &self.config.cname)
+            .ok()?;
+        if last {
+            writer.bye(&[self.config.ssrc], None).ok()?;
+            self.goodbye = Goodbye::Said;
+        }
+        let len = writer.finish();
+        if let Some(timer) = &mut self.timer {
+            timer.account(len);
+        }
+        self.stats.reports_sent += 1;
+        Some(Transmit {
+            flow: Flow::Reports,
+            len,
+            frames: 0,
+        })
+    }
+
+    fn write_header(&mut self, buf: &mut [u8]) -> Result<usize, WriteError> {
+        if self.config.framing == Framing::Raw {
+            return Ok(0);
+        }
+        let mut header = RtpHeader::new(
+            self.config.payload_type,
+            self.seq,
+            self.timestamp_of(self.next),
+            self.config.ssrc,
+        )?;
+        header.marker = self.marker;
+        header.write_into(buf)
+    }
+
+    fn header_len(&self) -> usize {
+        match self.config.framing {
+            Framing::Rtp => RTP_HEADER,
+            Framing::Raw => 0,
+        }
+    }
+
+    fn timestamp_of(&self, at: MediaTime) -> RtpTimestamp {
+        self.config.first_timestamp.wrapping_add(at.0 as u32)
+    }
+
+    fn sent(&mut self, frames: usize, payload_len: usize) {
+        self.seq = self.seq.wrapping_add(1);
+        self.next = self.next + frames as i64;
+        self.marker = false;
+        self.stats.packets_sent += 1;
+        self.stats.bytes_sent += payload_len as u64;
+        self.stats.frames_sent += frames as u64;
+    }
+
+    fn take_block(&mut self, now: Instant, block: &ReportBlock) {
+        self.stats.remote_fraction_lost = block.fraction_lost;
+        self.stats.remote_packets_lost = block.cumulative_lost;
+        self.stats.remote_jitter = self.rate.duration_of(u64::from(block.jitter));
+        let (epoch, ntp) = self.config.wall;
+        let arrival = ntp.offset_nanos(now.signed_since(epoch));
+        if let Some(rtt) = block.round_trip(arrival) {
+            self.stats.round_trip_time = Some(rtt.min(MAX_RTT));
+        }
+    }
+}
+
+impl std::fmt::Debug for Sender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sender")
+            .field("config", &self.config)
+            .field("next", &self.next)
+            .field("stats", &self.stats)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Fixed RTP header (RFC 3550 section 5.1).
+pub const RTP_HEADER: usize = 12;
+/// IPv4, UDP and RTP headers, for the session's bandwidth.
+const HEADERS: u64 = 20 + 8 + 12;
+/// SR (28), SDES with a CNAME of 255 bytes (268) and BYE (8), rounded up.
+const MAX_REPORT: usize = 320;
+/// A longer round trip is a clock that stepped.
+const MAX_RTT: Duration = Duration::from_secs(60);
