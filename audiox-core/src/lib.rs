@@ -17,6 +17,9 @@ pub mod codec;
 pub mod convert;
 pub mod error;
 pub mod format;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod ingress;
 pub mod jitter;
 pub mod pacer;
