@@ -1,6 +1,6 @@
 //! Replays the checked-in fuzz corpora.
+#![cfg(test)]
 
-#[cfg(test)]
 #[path = "../../fuzz/replay.rs"]
 mod replay;
 

@@ -1,6 +1,7 @@
 //! The seeds of the wire formats' fuzz targets, made here and checked in.
 //!
 //! `AUDIOX_WRITE_SEEDS=1 cargo test -p audiox-core --test fuzz_seeds` writes them.
+#![cfg(test)]
 
 use std::fs;
 use std::path::Path;
@@ -49,7 +50,7 @@ fn rtp() -> Seeds {
                 let len = header
                     .write_packet(&[1, 2, 3, 4, 5, 6], padding, &mut out)
                     .unwrap();
-                let extension = extension.map_or("none".into(), |len| len.to_string());
+                let extension = extension.map_or_else(|| "none".into(), |len| len.to_string());
                 let name = format!("csrcs-{csrcs}-extension-{extension}-padding-{padding}");
                 seeds.push((name, out[..len].to_vec()));
             }
