@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-allowed='MIT|MIT-0|Apache-2.0|Apache-2.0 WITH LLVM-exception|BSD-2-Clause|BSD-3-Clause|ISC|Zlib|BSL-1.0|CC0-1.0|0BSD|Unlicense|Unicode-3.0|Unicode-DFS-2016|CDLA-Permissive-2.0'
+allowed='MIT|MIT-0|Apache-2.0|Apache-2.0 WITH LLVM-exception|BSD-2-Clause|BSD-3-Clause|ISC|Zlib|BSL-1.0|CC0-1.0|0BSD|Unlicense|Unicode-3.0|Unicode-DFS-2016|CDLA-Permissive-2.0|NCSA'
 # MPL-2.0 binds file by file, so using such a crate unchanged is fine; each is named here.
 mpl_crates='symphonia.*'
 

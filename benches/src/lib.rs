@@ -1,1 +1,3 @@
 //! Fixtures shared by the benches.
+
+pub mod rtp;
