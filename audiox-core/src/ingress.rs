@@ -19,10 +19,10 @@ use std::time::Duration;
 
 use crate::error::{ConfigError, ParseError};
 use crate::format::{Channels, PcmFormat, SampleRate};
-use crate::packet::PacketBuf;
 use crate::packet::raw::RawFraming;
 use crate::packet::rtcp::{Compound, CompoundWriter, ReportBlock, RtcpPacket};
 use crate::packet::rtp::RtpPacket;
+use crate::packet::{PacketBuf, PacketMeta};
 use crate::report::{Members, ReportTimer};
 use crate::stats::SourceStats;
 use crate::time::{ClockMap, Instant, NtpTime};
@@ -250,18 +250,17 @@ impl Ingress {
         })
     }
 
-    /// Takes a media datagram that arrived at `now` from `origin`, and fills in `packet.meta`.
-    pub fn handle_packet(
-        &mut self,
-        now: Instant,
-        origin: Origin,
-        packet: &mut PacketBuf,
-    ) -> Handled {
-        packet.meta = Default::default();
-        packet.meta.arrival = now;
+    /// Takes a media datagram whose `meta.arrival` and `meta.origin` the socket's owner has set,
+    /// and fills in the rest of `meta`.
+    pub fn handle_packet(&mut self, packet: &mut PacketBuf) -> Handled {
+        packet.meta = PacketMeta {
+            arrival: packet.meta.arrival,
+            origin: packet.meta.origin,
+            ..PacketMeta::default()
+        };
         match self.framing {
-            Framing::Rtp(_) => self.handle_rtp(now, packet),
-            Framing::Raw { .. } => self.handle_raw(now, origin, packet),
+            Framing::Rtp(_) => self.handle_rtp(packet),
+            Framing::Raw { .. } => self.handle_raw(packet),
         }
     }
 
@@ -423,7 +422,8 @@ impl Ingress {
             .filter(|n| !n.is_empty())
     }
 
-    fn handle_rtp(&mut self, now: Instant, packet: &mut PacketBuf) -> Handled {
+    fn handle_rtp(&mut self, packet: &mut PacketBuf) -> Handled {
+        let now = packet.meta.arrival;
         let (seq, timestamp, ssrc, pt, marker, payload) = match RtpPacket::parse(packet.bytes()) {
             Ok(p) => (
                 p.seq(),
@@ -485,7 +485,8 @@ impl Ingress {
         Handled::Media(id)
     }
 
-    fn handle_raw(&mut self, now: Instant, origin: Origin, packet: &mut PacketBuf) -> Handled {
+    fn handle_raw(&mut self, packet: &mut PacketBuf) -> Handled {
+        let (now, origin) = (packet.meta.arrival, packet.meta.origin);
         let Framing::Raw {
             pcm,
             channels,

@@ -125,7 +125,9 @@ impl Receiver {
             return Received::NoBuffer;
         };
         let received = if packet.fill(datagram) {
-            match self.ingress.handle_packet(now, origin, &mut packet) {
+            packet.meta.arrival = now;
+            packet.meta.origin = origin;
+            match self.ingress.handle_packet(&mut packet) {
                 Handled::Media(id) if self.follows(now, id) => {
                     packet.meta.generation = packet.meta.generation.wrapping_add(self.stream);
                     let inserted = self.playout.insert(packet);

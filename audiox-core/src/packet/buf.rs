@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::ingress::SourceId;
+use crate::ingress::{Origin, SourceId};
 use crate::time::{ExtSeq, Instant, MediaTime};
 
 /// A datagram in a buffer of fixed capacity, with what is known about it.
@@ -19,8 +19,10 @@ pub struct PacketBuf {
 /// What is known about a packet. Plain data; all zero for a fresh buffer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PacketMeta {
-    /// When it arrived, on the local clock.
+    /// When it arrived, on the local clock. Set by whoever received it.
     pub arrival: Instant,
+    /// Where it came from. Set by whoever received it.
+    pub origin: Origin,
     /// Its sequence number, unwrapped (or synthesised, for raw framing).
     pub seq: ExtSeq,
     /// Media time of its first frame, unwrapped (or synthesised).
