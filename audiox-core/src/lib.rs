@@ -30,6 +30,8 @@ pub mod pool;
 pub mod receiver;
 pub mod report;
 pub mod sender;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod source;
 pub mod stats;
 pub mod time;
