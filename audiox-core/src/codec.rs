@@ -1,4 +1,17 @@
 //! Encoders and decoders: one call a packet, behind a vtable made once.
+//!
+//! PCM and G.711 are here; others are registered in a [`CodecRegistry`] by their own crates.
+
+pub mod g711;
+mod payload_type;
+mod pcm;
+mod registry;
+mod spec;
+
+pub use payload_type::{check_payload_type, static_payload_type};
+pub use pcm::{PcmCoding, PcmDecoder, PcmEncoder};
+pub use registry::{CodecFactory, CodecRegistry};
+pub use spec::{CodecSpec, EncodingName};
 
 use crate::block::AudioRef;
 use crate::format::StreamFormat;

@@ -24,6 +24,7 @@ mod map;
 
 pub use decode::decode;
 pub use encode::encode;
+pub(crate) use encode::to_s16;
 pub use gain::{Gain, GainRamp, apply_gain};
 pub use layout::{copy_channel, deinterleave, interleave, write_channel};
 pub use levels::{Level, LevelMeter, levels};

@@ -14,6 +14,8 @@
 
 pub mod block;
 pub mod codec;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod convert;
 pub mod error;
 pub mod format;

@@ -90,7 +90,7 @@ fn to_u8(x: f32) -> u8 {
 }
 
 #[inline(always)]
-fn to_s16(x: f32) -> i16 {
+pub(crate) fn to_s16(x: f32) -> i16 {
     let v = (silence_nan(x) * 32_768.0).clamp(-32_768.0, 32_767.0);
     (v + MAGIC).to_bits() as i16
 }

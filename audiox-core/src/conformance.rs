@@ -1,0 +1,6 @@
+//! Suites that every implementation of a contract trait passes, called from its tests. They
+//! panic with the reason where it does not.
+
+mod codec;
+
+pub use codec::codec;
