@@ -6,6 +6,7 @@
 use std::hint::black_box;
 
 use audiox_core::block::AudioRef;
+use audiox_core::codec::PcmCoding;
 use audiox_core::convert::{
     ChannelMap, Gain, GainRamp, Level, apply_gain, decode, deinterleave, encode, interleave, levels,
 };
@@ -61,6 +62,39 @@ fn encoding(c: &mut Criterion) {
             });
         }
     }
+}
+
+fn g711(c: &mut Criterion) {
+    let mut group = group(c, "g711");
+    let (samples, mut out) = (signal(), vec![0.0; SAMPLES]);
+    let mut codes = vec![0; SAMPLES];
+    for coding in [PcmCoding::Mulaw, PcmCoding::Alaw] {
+        group.bench_function(format!("encode {coding}"), |b| {
+            b.iter(|| coding.encode(black_box(&samples), black_box(&mut codes)))
+        });
+        group.bench_function(format!("decode {coding}"), |b| {
+            b.iter(|| coding.decode(black_box(&codes), black_box(&mut out)))
+        });
+    }
+    group.bench_function("encode PCMU naive", |b| {
+        b.iter(|| {
+            let samples = black_box(&samples);
+            for (o, s) in black_box(&mut codes).iter_mut().zip(samples) {
+                *o = naive_mulaw((s * 32_768.0).round() as i16);
+            }
+        })
+    });
+}
+
+/// The textbook search for the segment.
+fn naive_mulaw(x: i16) -> u8 {
+    let (sign, magnitude) = if x < 0 { (0x80, !x) } else { (0, x) };
+    let biased = (i32::from(magnitude) + 132).min(32_767);
+    let mut segment = 7;
+    while segment > 0 && biased < 128 << segment {
+        segment -= 1;
+    }
+    !(sign | (segment << 4) as u8 | (biased >> (segment + 3) & 15) as u8)
 }
 
 fn layout(c: &mut Criterion) {
@@ -186,5 +220,5 @@ fn naive_encode(format: PcmFormat) -> Option<Encode> {
     })
 }
 
-criterion_group!(benches, decoding, encoding, layout, gain);
+criterion_group!(benches, decoding, encoding, g711, layout, gain);
 criterion_main!(benches);
