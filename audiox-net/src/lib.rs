@@ -12,6 +12,8 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+#[cfg(all(unix, feature = "link"))]
+pub mod link;
 pub mod pace;
 pub mod stop;
 pub mod thread;
