@@ -146,6 +146,14 @@ impl Sender {
         self.capture = (at, captured);
     }
 
+    /// Ties the local clock to the wall clock anew, for a sender that was made long before its
+    /// start. After the first packet the stream would be torn; the pair is then left as it is.
+    pub fn set_wall(&mut self, wall: (Instant, NtpTime)) {
+        if self.next == MediaTime(0) && self.stats.reports_sent == 0 {
+            self.config.wall = wall;
+        }
+    }
+
     /// Leaves `frames` out: the next packet's timestamp moves on and its marker says that there
     /// is a gap.
     pub fn skip(&mut self, frames: u64) {
@@ -201,13 +209,33 @@ impl Sender {
         payload: &[u8],
         buf: &mut [u8],
     ) -> Result<Transmit, WriteError> {
-        let header = self.write_header(buf)?;
+        let header = self.header_len();
         let (needed, available) = (header + payload.len(), buf.len());
         let Some(room) = buf.get_mut(header..needed) else {
             return Err(WriteError::BufferTooSmall { needed, available });
         };
         room.copy_from_slice(payload);
-        self.sent(frames, payload.len());
+        self.transmit_in_place(frames, payload.len(), buf)
+    }
+
+    /// Writes the header of a media datagram whose payload of `frames` frames and `payload_len`
+    /// bytes stands in `buf` already, [`header_len`](Self::header_len) bytes from its beginning:
+    /// all that is left to do at a deadline, where payloads were prepared before it.
+    ///
+    /// # Errors
+    /// `buf` is too small; the packet is then not counted.
+    pub fn transmit_in_place(
+        &mut self,
+        frames: usize,
+        payload_len: usize,
+        buf: &mut [u8],
+    ) -> Result<Transmit, WriteError> {
+        let (needed, available) = (self.header_len() + payload_len, buf.len());
+        if available < needed {
+            return Err(WriteError::BufferTooSmall { needed, available });
+        }
+        self.write_header(buf)?;
+        self.sent(frames, payload_len);
         Ok(Transmit {
             flow: Flow::Media,
             len: needed,
@@ -262,6 +290,14 @@ impl Sender {
     pub fn max_datagram(&self) -> usize {
         let media = self.header_len() + self.encoder.max_payload_len();
         media.max(MAX_REPORT)
+    }
+
+    /// Bytes before the payload of a media datagram.
+    pub fn header_len(&self) -> usize {
+        match self.config.framing {
+            Framing::Rtp => RTP_HEADER,
+            Framing::Raw => 0,
+        }
     }
 
     /// Media time of the next packet's first frame: frames sent and skipped so far.
@@ -346,13 +382,6 @@ impl Sender {
         header.write_into(buf)
     }
 
-    fn header_len(&self) -> usize {
-        match self.config.framing {
-            Framing::Rtp => RTP_HEADER,
-            Framing::Raw => 0,
-        }
-    }
-
     fn timestamp_of(&self, at: MediaTime) -> RtpTimestamp {
         self.config.first_timestamp.wrapping_add(at.0 as u32)
     }
@@ -396,3 +425,92 @@ const HEADERS: u64 = 20 + 8 + 12;
 const MAX_REPORT: usize = 320;
 /// A longer round trip is a clock that stepped.
 const MAX_RTT: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{PcmCoding, PcmEncoder};
+    use crate::format::{Channels, StreamFormat};
+    use crate::packet::rtp::RtpPacket;
+
+    const START: Instant = Instant::from_nanos(5_000_000_000);
+    const NTP: NtpTime = NtpTime::from_unix(Duration::from_secs(1_700_000_000));
+
+    fn sender(framing: Framing) -> Sender {
+        let format = StreamFormat::new(SampleRate::HZ_48000, Channels::MONO);
+        let config = SenderConfig {
+            framing,
+            payload_type: 96,
+            ssrc: 7,
+            first_seq: SeqNum(65_535),
+            first_timestamp: RtpTimestamp(u32::MAX),
+            cname: "test".into(),
+            wall: (START, NTP),
+        };
+        let encoder = PcmEncoder::new(PcmCoding::L16, format, 4).unwrap();
+        Sender::new(config, Box::new(encoder), START).unwrap()
+    }
+
+    #[test]
+    fn a_payload_in_place_goes_out_like_a_copied_one() {
+        let payload = [1, 2, 3, 4, 5, 6, 7, 8];
+        for framing in [Framing::Rtp, Framing::Raw] {
+            let (mut a, mut b) = (sender(framing), sender(framing));
+            let (mut copied, mut placed) = ([0; 32], [0; 32]);
+            for _ in 0..3 {
+                let t = a.transmit_payload(4, &payload, &mut copied).unwrap();
+                let header = b.header_len();
+                placed[header..header + 8].copy_from_slice(&payload);
+                assert_eq!(b.transmit_in_place(4, 8, &mut placed), Ok(t));
+                assert_eq!(placed[..t.len], copied[..t.len]);
+                assert_eq!(t.len, header + 8);
+            }
+            assert_eq!(a.stats(), b.stats());
+            assert!(b.transmit_in_place(4, 32, &mut placed[..31]).is_err());
+            assert_eq!(a.stats(), b.stats());
+        }
+    }
+
+    #[test]
+    fn numbers_wrap_and_the_marker_is_on_the_first_packet_and_after_a_gap() {
+        let mut s = sender(Framing::Rtp);
+        let mut buf = [0; 32];
+        let mut next = |s: &mut Sender| {
+            let t = s.transmit_in_place(4, 8, &mut buf).unwrap();
+            let p = RtpPacket::parse(&buf[..t.len]).unwrap();
+            (p.seq().0, p.timestamp().0, p.marker())
+        };
+        assert_eq!(next(&mut s), (65_535, u32::MAX, true));
+        assert_eq!(next(&mut s), (0, 3, false));
+        s.skip(8);
+        assert_eq!(next(&mut s), (1, 15, true));
+    }
+
+    #[test]
+    fn the_wall_clock_can_be_tied_anew_until_something_was_sent() {
+        let mut s = sender(Framing::Rtp);
+        let later = NTP.offset_nanos(1_000);
+        s.set_wall((START, later));
+        assert_eq!(s.ntp_at(MediaTime(0)), later);
+        s.transmit_in_place(4, 8, &mut [0; 32]).unwrap();
+        s.set_wall((START, NTP));
+        assert_eq!(s.ntp_at(MediaTime(0)), later);
+    }
+
+    #[test]
+    fn reports_before_the_start_say_when_the_first_frame_will_be() {
+        let mut s = sender(Framing::Rtp);
+        let start = START + Duration::from_secs(1);
+        s.set_capture(MediaTime(0), start);
+        let mut buf = vec![0; s.max_datagram()];
+        let t = s.poll_transmit(START, &mut buf).unwrap();
+        assert_eq!((t.flow, t.frames), (Flow::Reports, 0));
+        let mut packets = Compound::parse(&buf[..t.len]).unwrap().packets();
+        let Some(Ok(RtcpPacket::SenderReport(sr))) = packets.next() else {
+            panic!("a sender report comes first");
+        };
+        // 48 000 frames before the first, whose timestamp is u32::MAX.
+        assert_eq!(sr.info.timestamp, RtpTimestamp(u32::MAX - 48_000));
+        assert_eq!(sr.info.ntp, NTP);
+    }
+}

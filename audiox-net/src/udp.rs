@@ -13,6 +13,7 @@ mod config;
 mod counts;
 mod error;
 mod interface;
+mod ready;
 mod rtp;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ mod tests;
 pub use config::{Dscp, Fragmentation, Interface, Stack, UdpSocketConfig};
 pub use counts::{RecvOutcome, SendOutcome, UdpCounts};
 pub use error::UdpError;
+pub use ready::ReadSet;
 pub use rtp::{RtcpPort, RtpSockets};
 
 use std::io;
@@ -101,6 +103,17 @@ impl UdpTransport {
     /// The address and port bound.
     pub fn local_addr(&self) -> SocketAddr {
         self.report.local
+    }
+
+    /// Makes sending and receiving return at once from now on: a send whose buffer is full is
+    /// [`SendOutcome::Full`], a receive without a datagram [`RecvOutcome::Nothing`].
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn set_nonblocking(&self) -> Result<(), UdpError> {
+        self.socket
+            .set_nonblocking(true)
+            .map_err(UdpError::io("cannot make the UDP socket non-blocking"))
     }
 
     /// Sends to the connected peer.

@@ -377,3 +377,39 @@ fn rtp_and_rtcp_take_neighbouring_ports_or_share_one() {
     assert!(RtcpPort::Next.beside(65_535).is_err());
     assert_eq!(RtcpPort::Port(7_000).beside(5_004).unwrap(), 7_000);
 }
+
+#[test]
+fn a_set_tells_which_sockets_have_something_to_read() {
+    let sockets: Vec<_> = (0..3)
+        .map(|_| open(&UdpSocketConfig::receiver(V4)))
+        .collect();
+    sockets.iter().for_each(|s| s.set_nonblocking().unwrap());
+    let mut set = ReadSet::new(&sockets);
+    let mut buf = PacketBuf::with_capacity(64);
+    let mut heard = Vec::new();
+    let clock = Clock::new();
+    let sender = open(&UdpSocketConfig::new(V4));
+    for (i, socket) in sockets.iter().enumerate().rev() {
+        sender.send_to(&[i as u8], socket.local_addr()).unwrap();
+        // Where sockets cannot be waited for, the datagram may take its time.
+        for _ in 0..500 {
+            set.wait(Duration::from_secs(5)).unwrap();
+            let before = heard.len();
+            for at in set.ready() {
+                while let RecvOutcome::Datagram { len: 1, .. } =
+                    sockets[at].recv(&clock, &mut buf).unwrap()
+                {
+                    heard.push((at, usize::from(buf.bytes()[0])));
+                }
+            }
+            if heard.len() > before {
+                break;
+            }
+        }
+    }
+    assert_eq!(heard, [(2, 2), (1, 1), (0, 0)]);
+    assert_eq!(
+        sockets[0].recv(&clock, &mut buf).unwrap(),
+        RecvOutcome::Nothing
+    );
+}
