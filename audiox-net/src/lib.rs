@@ -12,7 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
-#[cfg(all(unix, feature = "link"))]
+#[cfg(feature = "link")]
 pub mod link;
 pub mod pace;
 pub mod stop;

@@ -10,14 +10,16 @@
 //! *p* + 1 of one host count as one sender.
 //!
 //! One thread does it all: it waits for sockets and for the next due time in one system call,
-//! so there is nothing to lock. The feature `link` is off by default: a relay that damages
+//! so there is nothing to lock. (Where sockets cannot be waited for, they are looked at in turn,
+//! and delays are some milliseconds coarser.)
+//!
+//! The feature `link` is off by default: a relay that damages
 //! traffic has no place in a program that does not ask for it.
 
 #[cfg(test)]
 mod tests;
 
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,14 +27,13 @@ use audiox_core::ConfigError;
 use audiox_core::packet::PacketBuf;
 use audiox_core::sim::{Link, LinkConfig, LinkStats};
 use audiox_core::time::Instant;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::clock::Clock;
 use crate::stop::StopFlag;
 use crate::thread::sharpen_timers;
 use crate::udp::{
-    Fragmentation, RecvOutcome, RtcpPort, RtpSockets, UdpCounts, UdpError, UdpSocketConfig,
-    UdpTransport,
+    Fragmentation, ReadSet, RecvOutcome, RtcpPort, RtpSockets, UdpCounts, UdpError,
+    UdpSocketConfig, UdpTransport,
 };
 
 /// What a [`LinkRelay`] is made with.
@@ -153,16 +154,13 @@ impl LinkRelay {
         let relaying = |base: UdpSocketConfig| UdpSocketConfig {
             fragmentation: Fragmentation::Allow,
             receive_buffer: Some(RECEIVE_BUFFER),
-            // Only read when there is something; bounds the wait for a datagram that turns out
-            // to be damaged.
-            read_timeout: Duration::from_millis(1),
             ..base
         };
         let upstream = relaying(UdpSocketConfig::sender(config.to));
         // A dry run, to fail here rather than at the first datagram.
-        RtpSockets::open(&upstream, config.rtcp)?;
+        open(&upstream, config.rtcp)?;
         Ok(Self {
-            front: RtpSockets::open(&relaying(config.listen), config.rtcp)?,
+            front: open(&relaying(config.listen), config.rtcp)?,
             upstream,
             to: [config.to, to_rtcp],
             rtcp: config.rtcp,
@@ -207,7 +205,7 @@ impl LinkRelay {
             self.forget_idle(now);
             self.publish();
             for (socket, flow) in self.wait(&clock)? {
-                self.receive(socket, flow, &clock, &mut buf)?;
+                self.receive_all(socket, flow, &clock, &mut buf)?;
             }
         }
         self.publish();
@@ -221,34 +219,31 @@ impl LinkRelay {
         let upstream = self.sessions.iter().flat_map(|session| {
             flows(&session.sockets).map(|(flow, t)| ((Socket::Upstream(session.id), flow), t))
         });
-        let (keys, mut fds): (Vec<_>, Vec<_>) = front
-            .chain(upstream)
-            .map(|(key, t)| (key, PollFd::from_borrowed_fd(t.as_fd(), PollFlags::IN)))
-            .unzip();
+        let (keys, sockets): (Vec<_>, Vec<_>) = front.chain(upstream).unzip();
+        let mut set = ReadSet::new(sockets);
 
         let due = [self.forward.poll_timeout(), self.back.poll_timeout()];
         let due = due.into_iter().flatten().min();
-        let left = due.map_or(LONGEST_WAIT, |due| {
+        set.wait(due.map_or(LONGEST_WAIT, |due| {
             due.saturating_since(clock.now()).min(LONGEST_WAIT)
-        });
-        let timeout = Timespec {
-            tv_sec: 0,
-            tv_nsec: left.subsec_nanos().into(),
-        };
-        match poll(&mut fds, Some(&timeout)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(source) => {
-                return Err(UdpError::Io {
-                    what: "cannot wait for datagrams".to_owned(),
-                    source: source.into(),
-                });
+        }))?;
+        Ok(set.ready().map(|i| keys[i]).collect())
+    }
+
+    /// Takes what has arrived on a socket, up to [`MAX_LOT`] datagrams.
+    fn receive_all(
+        &mut self,
+        socket: Socket,
+        flow: usize,
+        clock: &Clock,
+        buf: &mut PacketBuf,
+    ) -> Result<(), UdpError> {
+        for _ in 0..MAX_LOT {
+            if self.receive(socket, flow, clock, buf)? == RecvOutcome::Nothing {
+                break;
             }
         }
-        let ready = keys.into_iter().zip(&fds);
-        Ok(ready
-            .filter(|(_, fd)| !fd.revents().is_empty())
-            .map(|(key, _)| key)
-            .collect())
+        Ok(())
     }
 
     fn receive(
@@ -257,7 +252,7 @@ impl LinkRelay {
         flow: usize,
         clock: &Clock,
         buf: &mut PacketBuf,
-    ) -> Result<(), UdpError> {
+    ) -> Result<RecvOutcome, UdpError> {
         match socket {
             Socket::Front => {
                 let outcome = transport(&self.front, flow).recv(clock, buf)?;
@@ -271,26 +266,27 @@ impl LinkRelay {
                         None => self.stats.sessions_refused += 1,
                     }
                 }
+                Ok(outcome)
             }
             Socket::Upstream(id) => {
                 let Some(session) = self.sessions.iter_mut().find(|s| s.id == id) else {
-                    return Ok(());
+                    return Ok(RecvOutcome::Nothing);
                 };
                 let outcome = transport(&session.sockets, flow).recv(clock, buf)?;
                 self.stats.upstream.count_recv(outcome);
                 if let RecvOutcome::Datagram { from, .. } = outcome {
                     let to = self.to[flow].ip();
-                    if from.ip() != to.to_canonical() && !to.is_multicast() {
+                    if from.ip() == to.to_canonical() || to.is_multicast() {
+                        session.used = buf.meta.arrival;
+                        self.back
+                            .handle(buf.meta.arrival, tag(id, flow), buf.bytes());
+                    } else {
                         self.stats.foreign += 1;
-                        return Ok(());
                     }
-                    session.used = buf.meta.arrival;
-                    self.back
-                        .handle(buf.meta.arrival, tag(id, flow), buf.bytes());
                 }
+                Ok(outcome)
             }
         }
-        Ok(())
     }
 
     /// Sends what has come through the links by now.
@@ -335,7 +331,7 @@ impl LinkRelay {
         if self.sessions.len() >= self.max_sessions {
             return None;
         }
-        let sockets = RtpSockets::open(&self.upstream, self.rtcp).ok()?;
+        let sockets = open(&self.upstream, self.rtcp).ok()?;
         let id = self.next_id;
         self.next_id += 1;
         self.stats.sessions_opened += 1;
@@ -373,6 +369,14 @@ enum Socket {
     Upstream(usize),
 }
 
+fn open(config: &UdpSocketConfig, rtcp: RtcpPort) -> Result<RtpSockets, UdpError> {
+    let sockets = RtpSockets::open(config, rtcp)?;
+    for (_, socket) in flows(&sockets) {
+        socket.set_nonblocking()?;
+    }
+    Ok(sockets)
+}
+
 fn flows(sockets: &RtpSockets) -> impl Iterator<Item = (usize, &UdpTransport)> {
     let rtcp = sockets.rtcp.as_ref().map(|t| (RTCP, t));
     std::iter::once((RTP, &sockets.rtp)).chain(rtcp)
@@ -394,6 +398,8 @@ const fn untag(tag: usize) -> (usize, usize) {
 }
 
 const MAX_SESSIONS: usize = 256;
+/// Datagrams read from one socket before the others have their turn.
+const MAX_LOT: usize = 64;
 const MAX_DATAGRAM: usize = 65_535;
 const RECEIVE_BUFFER: usize = 1 << 20;
 /// Bounds how long a stop signal waits and how stale the published counts are.

@@ -160,13 +160,6 @@ impl UdpTransport {
     }
 }
 
-#[cfg(unix)]
-impl std::os::fd::AsFd for UdpTransport {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
-
 /// The address from which this machine would send to `to`; finds out whether there is a route
 /// without sending anything.
 ///
