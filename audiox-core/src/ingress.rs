@@ -577,3 +577,6 @@ type SenderClock = (crate::time::RtpTimestamp, NtpTime);
 const MAX_EVENTS: usize = 256;
 /// Report blocks in one packet (RFC 3550 section 6.4.1).
 const MAX_BLOCKS: usize = 31;
+
+#[cfg(test)]
+mod tests;
