@@ -2,7 +2,8 @@
 //!
 //! The blocks from which streamers, recorders and the command are made: a [`clock`] that ties
 //! the monotonic and the wall clock together once, a thread shell that works to absolute
-//! deadlines ([`pace`]) and UDP sockets for media ([`udp`]).
+//! deadlines ([`pace`]), UDP sockets for media ([`udp`]), session descriptions ([`sdp`]) and the
+//! URLs that name streams ([`endpoint`]).
 //!
 //! # Why plain threads
 //! Media datagrams are sent and received by ordinary threads on blocking sockets. Pacing needs
@@ -12,12 +13,18 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod endpoint;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 #[cfg(feature = "link")]
 pub mod link;
 pub mod pace;
+pub mod sdp;
 pub mod stop;
 pub mod thread;
 pub mod udp;
 
 pub use clock::Clock;
+pub use endpoint::Endpoint;
+pub use sdp::SessionDescription;
 pub use stop::StopFlag;

@@ -3,6 +3,8 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use socket2::{Domain, Type};
 use socket2::{InterfaceIndexOrAddress, Socket};
 
 use super::config::{Interface, UdpSocketConfig};
@@ -17,7 +19,7 @@ pub(super) fn set_up_multicast(socket: &Socket, config: &UdpSocketConfig) -> Res
     if config.groups.is_empty() && !peer_is_group && config.interface == Interface::Any {
         return Ok(());
     }
-    let interface = resolve(socket, config)?;
+    let interface = resolve(config)?;
     let refused = |e| UdpError::Interface {
         interface: config.interface.to_string(),
         reason: format!("{e}; `ip address` lists the interfaces"),
@@ -59,7 +61,7 @@ enum Resolved {
     Index(u32),
 }
 
-fn resolve(socket: &Socket, config: &UdpSocketConfig) -> Result<Resolved, UdpError> {
+fn resolve(config: &UdpSocketConfig) -> Result<Resolved, UdpError> {
     let error = |reason: &str| UdpError::Interface {
         interface: config.interface.to_string(),
         reason: reason.to_owned(),
@@ -74,7 +76,7 @@ fn resolve(socket: &Socket, config: &UdpSocketConfig) -> Result<Resolved, UdpErr
             "for IPv6 an interface is chosen by name or index, such as eth0 or 2",
         )),
         Interface::Index(i) => Ok(Resolved::Index(*i)),
-        Interface::Name(name) => index_of(socket, name).map(Resolved::Index),
+        Interface::Name(name) => interface_index(name).map(Resolved::Index),
     }
 }
 
@@ -90,16 +92,28 @@ fn scope_of(config: &UdpSocketConfig) -> u32 {
         .unwrap_or(0)
 }
 
+/// The index of the interface called `name`.
+///
+/// # Errors
+/// There is none, or this system does not tell (all but Linux).
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn index_of(socket: &Socket, name: &str) -> Result<u32, UdpError> {
-    rustix::net::netdevice::name_to_index(socket, name).map_err(|_| UdpError::Interface {
+pub fn interface_index(name: &str) -> Result<u32, UdpError> {
+    // The kernel answers such questions on any socket.
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)
+        .or_else(|_| Socket::new(Domain::IPV6, Type::DGRAM, None))
+        .map_err(UdpError::io("cannot make a UDP socket"))?;
+    rustix::net::netdevice::name_to_index(&socket, name).map_err(|_| UdpError::Interface {
         interface: name.to_owned(),
         reason: "there is none of this name; `ip link` lists them".to_owned(),
     })
 }
 
+/// The index of the interface called `name`.
+///
+/// # Errors
+/// Always: this system does not tell.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn index_of(_: &Socket, name: &str) -> Result<u32, UdpError> {
+pub fn interface_index(name: &str) -> Result<u32, UdpError> {
     Err(UdpError::Interface {
         interface: name.to_owned(),
         reason: "on this system give the interface's IPv4 address or index instead of its name"

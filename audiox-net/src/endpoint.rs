@@ -1,0 +1,223 @@
+//! The URLs that name streams.
+//!
+//! | URL | stream |
+//! | --- | --- |
+//! | `udp://host:port?format=s16le&rate=44100&channels=1` | headerless PCM |
+//! | `rtp://host:port?codec=L16&rate=48000&channels=2&ptime=5` | RTP |
+//! | `session.sdp` | what the session description says |
+//!
+//! The host is an address, a multicast group, a name, or an IPv6 address in brackets; left
+//! empty it is any address of this machine, to receive on. Keys that are not known are refused,
+//! so that a mistyped one cannot pass unseen.
+//!
+//! Both kinds take `ttl`, `iface` (name, index or IPv4 address), `source` (IPv4 senders to accept
+//! a group from, separated by commas), `dscp` (0 to 63, `ef`, `af41`, `be`), `mtu`, `broadcast`,
+//! `rcvbuf` and `ptime` (milliseconds, or with a unit as in `125us`). RTP further takes `codec`,
+//! `rate`, `channels`, `pt`, `ssrc`, and `rtcp-mux` or `rtcp=PORT`.
+
+mod address;
+mod query;
+#[cfg(test)]
+mod tests;
+
+pub use address::{NetAddress, NetOptions};
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use audiox_core::ConfigError;
+use audiox_core::codec::EncodingName;
+use audiox_core::format::{Channels, PcmFormat, SampleRate};
+
+use crate::udp::{RtcpPort, UdpError};
+use query::Query;
+
+/// Where a stream goes or comes from, as a URL says. What it leaves out is `None`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Headerless PCM over UDP.
+    Udp(UdpEndpoint),
+    /// RTP.
+    Rtp(RtpEndpoint),
+    /// The streams of a session description.
+    Sdp(PathBuf),
+}
+
+/// `udp://`: headerless interleaved PCM, each datagram a whole number of frames.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UdpEndpoint {
+    /// Host, port and socket options.
+    pub at: NetAddress,
+    /// The samples' format.
+    pub format: Option<PcmFormat>,
+    /// Frames per second.
+    pub rate: Option<SampleRate>,
+    /// Samples per frame.
+    pub channels: Option<Channels>,
+    /// Duration of a datagram.
+    pub ptime: Option<Duration>,
+}
+
+/// `rtp://`: RTP with RTCP beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RtpEndpoint {
+    /// Host, port and socket options.
+    pub at: NetAddress,
+    /// The encoding.
+    pub codec: Option<EncodingName>,
+    /// Frames per second.
+    pub rate: Option<SampleRate>,
+    /// Samples per frame.
+    pub channels: Option<Channels>,
+    /// The RTP payload type, 0 to 127.
+    pub payload_type: Option<u8>,
+    /// Duration of a packet.
+    pub ptime: Option<Duration>,
+    /// The synchronisation source, for a sender that must not choose its own.
+    pub ssrc: Option<u32>,
+    /// Where RTCP travels.
+    pub rtcp: RtcpPort,
+}
+
+/// A URL does not name a stream.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndpointError {
+    /// Neither a URL known here nor a session description.
+    #[error("{0}: expected udp://host:port, rtp://host:port or a FILE.sdp")]
+    Kind(String),
+    /// The URL is malformed.
+    #[error("{url}: {reason}")]
+    Syntax {
+        /// The URL.
+        url: String,
+        /// What is wrong with it, and what was expected.
+        reason: String,
+    },
+    /// A key that has no meaning here.
+    #[error("{url}: unknown key {key:?}; known are {known}")]
+    UnknownKey {
+        /// The URL.
+        url: String,
+        /// The key.
+        key: String,
+        /// The keys that this kind of URL takes.
+        known: String,
+    },
+    /// A key's value is not possible.
+    #[error("{url}: {source}")]
+    Value {
+        /// The URL.
+        url: String,
+        /// The key, its value, and what is allowed.
+        source: ConfigError,
+    },
+    /// The host's name has no address.
+    #[error("cannot resolve host {host:?}: {source}; check the name, or give an address")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// The resolver's reason.
+        source: std::io::Error,
+    },
+    /// A sender's URL has no host.
+    #[error("{0}: a destination needs a host, as in udp://192.0.2.7:5004")]
+    NoHost(String),
+    /// The host names an interface that is not there.
+    #[error(transparent)]
+    Udp(#[from] UdpError),
+}
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(url: &str) -> Result<Self, EndpointError> {
+        let Some((scheme, rest)) = url.split_once("://") else {
+            return if url.to_ascii_lowercase().ends_with(".sdp") {
+                Ok(Self::Sdp(PathBuf::from(url)))
+            } else {
+                Err(EndpointError::Kind(url.to_owned()))
+            };
+        };
+        let value = |source| EndpointError::Value {
+            url: url.to_owned(),
+            source,
+        };
+        match scheme.to_ascii_lowercase().as_str() {
+            "udp" => {
+                let mut q = Query::parse(url, rest, &[NET_KEYS, UDP_KEYS])?;
+                (|| {
+                    Ok(Self::Udp(UdpEndpoint {
+                        format: q.parsed("format")?,
+                        rate: q.rate()?,
+                        channels: q.channels()?,
+                        ptime: q.ptime()?,
+                        at: q.address()?,
+                    }))
+                })()
+                .map_err(value)
+            }
+            "rtp" => {
+                let mut q = Query::parse(url, rest, &[NET_KEYS, RTP_KEYS])?;
+                (|| {
+                    Ok(Self::Rtp(RtpEndpoint {
+                        codec: q.parsed("codec")?,
+                        rate: q.rate()?,
+                        channels: q.channels()?,
+                        payload_type: q.number("pt", 0, 127)?.map(|n| n as u8),
+                        ptime: q.ptime()?,
+                        ssrc: q.ssrc()?,
+                        rtcp: q.rtcp()?,
+                        at: q.address()?,
+                    }))
+                })()
+                .map_err(value)
+            }
+            _ => Err(EndpointError::Kind(url.to_owned())),
+        }
+    }
+}
+
+/// A packet time: milliseconds (`10`, `2.5`), or a number with a unit (`125us`, `20ms`, `1s`).
+///
+/// # Errors
+/// Not a number, finer than a nanosecond, zero, or above ten seconds.
+pub fn parse_ptime(s: &str) -> Result<Duration, ConfigError> {
+    let (number, nanos_per_unit) = if let Some(n) = s.strip_suffix("us") {
+        (n, 1_000)
+    } else if let Some(n) = s.strip_suffix("µs") {
+        (n, 1_000)
+    } else if let Some(n) = s.strip_suffix("ms") {
+        (n, 1_000_000)
+    } else if let Some(n) = s.strip_suffix('s') {
+        (n, 1_000_000_000)
+    } else {
+        (s, 1_000_000)
+    };
+    query::decimal(number, nanos_per_unit)
+        .filter(|n| (1..=MAX_PTIME_NANOS).contains(n))
+        .map(Duration::from_nanos)
+        .ok_or_else(|| {
+            ConfigError::new(
+                "ptime",
+                s,
+                "write milliseconds (10, 2.5) or a unit (125us, 20ms), above 0 and up to 10 s",
+            )
+        })
+}
+
+const NET_KEYS: &[&str] = &[
+    "ttl",
+    "iface",
+    "source",
+    "dscp",
+    "mtu",
+    "broadcast",
+    "rcvbuf",
+];
+const UDP_KEYS: &[&str] = &["format", "rate", "channels", "ptime"];
+const RTP_KEYS: &[&str] = &[
+    "codec", "rate", "channels", "pt", "ptime", "ssrc", "rtcp-mux", "rtcp",
+];
+const MAX_PTIME_NANOS: u64 = 10_000_000_000;
