@@ -21,11 +21,8 @@ mod tests;
 pub use config::{Dscp, Fragmentation, Interface, Stack, UdpSocketConfig};
 pub use counts::{RecvOutcome, SendOutcome, UdpCounts};
 pub use error::UdpError;
-<<<<<<< HEAD
-pub use ready::ReadSet;
-=======
 pub use interface::interface_index;
->>>>>>> df5fb3d (Add session descriptions and stream URLs, with fuzz targets and seeds)
+pub use ready::ReadSet;
 pub use rtp::{RtcpPort, RtpSockets};
 
 use std::io;
