@@ -11,7 +11,7 @@ mpl_crates='symphonia.*'
 crates() {
     cargo tree --workspace --all-features --target all --edges normal,build,dev \
         --prefix none --no-dedupe --format '{p}|{l}' | sort -u
-    [ ! -f fuzz/Cargo.toml ] || cargo tree --manifest-path fuzz/Cargo.toml --all-features --target all --edges normal,build \
+    cargo tree --manifest-path fuzz/Cargo.toml --all-features --target all --edges normal,build \
         --prefix none --no-dedupe --format '{p}|{l}' | sort -u
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs each fuzz target, or those named, for FUZZ_SECONDS, starting from the corpus in the
-# repository. New inputs go to a scratch corpus; what crashes is kept in fuzz/artifacts.
+# repository. New inputs go to fuzz/found, what crashes to fuzz/artifacts; neither is checked in.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$HOME/.cargo/bin:$PATH"
@@ -15,13 +15,11 @@ else
     export RUSTC_BOOTSTRAP=1
 fi
 
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || for file in fuzz/fuzz_targets/*.rs; do targets+=("$(basename "$file" .rs)"); done
 for target in "${targets[@]}"; do
     echo "== $target, $seconds s"
-    mkdir -p "$scratch/$target" "fuzz/corpus/$target"
-    cargo "${toolchain[@]}" fuzz run --fuzz-dir fuzz "$target" "$scratch/$target" "fuzz/corpus/$target" -- \
+    mkdir -p "fuzz/found/$target" "fuzz/corpus/$target"
+    cargo "${toolchain[@]}" fuzz run --fuzz-dir fuzz "$target" "fuzz/found/$target" "fuzz/corpus/$target" -- \
         -max_total_time="$seconds" -print_final_stats=1
 done

@@ -18,7 +18,7 @@ scripts/check-deps.sh
 step licences
 scripts/check-licences.sh
 step fuzz targets
-[ ! -f fuzz/Cargo.toml ] || cargo check --manifest-path fuzz/Cargo.toml --quiet
+cargo check --manifest-path fuzz/Cargo.toml --quiet
 
 step core alone, and on wasm32
 cargo check --package audiox-core --no-default-features --quiet
