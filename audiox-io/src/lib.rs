@@ -1,2 +1,56 @@
-//! Audio files and signals for audiox: WAV (and RF64) in and out, test signals, raw PCM streams.
+//! Audio files and signals: everything that is a [`Source`] or a [`Sink`] and has no clock.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`wav`] | WAV, RF64 and BW64 files, streamed in and out |
+//! | [`folder`] | every WAV file of a folder |
+//! | [`signal`] | tones, sweeps, noise, silence, impulses |
+//! | [`decorate`] | loops, gain, start offset and length limit around any source |
+//! | [`raw`] | PCM without a header: pipes, standard input and output; a sink for nothing |
+//! | [`prefetch`] | a read-ahead thread, so that a pacing thread never waits for a disk |
+//!
+//! Copying a file as 24-bit samples:
+//! ```no_run
+//! use audiox_core::block::AudioRef;
+//! use audiox_core::format::SampleFormat;
+//! use audiox_core::source::{Sink, Source};
+//! use audiox_io::wav::{WavSink, WavSource};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut from = WavSource::open("in.wav")?;
+//! let format = from.format();
+//! let mut to = WavSink::create("out.wav", format, SampleFormat::S24)?;
+//! let mut samples = vec![0.0; 4_800 * format.channels.get()];
+//! loop {
+//!     let frames = from.read(&mut samples)?;
+//!     if frames == 0 {
+//!         break;
+//!     }
+//!     let block = &samples[..frames * format.channels.get()];
+//!     to.write(AudioRef::new(block, format.channels))?;
+//! }
+//! to.finish()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Source`]: audiox_core::source::Source
+//! [`Sink`]: audiox_core::source::Sink
 #![forbid(unsafe_code)]
+
+pub mod decorate;
+pub mod folder;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+pub mod prefetch;
+pub mod raw;
+pub mod signal;
+pub mod wav;
+
+pub use decorate::{Amplified, Looped, Repeat, Skip, Take};
+pub use folder::load_folder;
+pub use prefetch::{Filled, Prefetch, PrefetchConfig, PrefetchReader};
+pub use raw::{NullSink, RawSink, RawSource};
+pub use signal::{Colour, Signal};
+pub use wav::{WavSink, WavSource};

@@ -1,0 +1,16 @@
+//! Sources around sources: loops, gain, a start offset, a length limit.
+//!
+//! Each is a source like any other, so they combine in any order; and each passes stored bytes
+//! through untouched where what it does leaves them as they are. The source they are given should
+//! stand at its start.
+
+mod amplified;
+mod looped;
+mod range;
+
+pub use amplified::Amplified;
+pub use looped::{Looped, Repeat};
+pub use range::{Skip, Take};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,10 @@
+//! WAV files: what others wrote, what we write, and what a dying process leaves.
+#![cfg(test)]
+
+mod hound_peer;
+#[cfg(unix)]
+mod killed;
+mod read;
+mod seeds;
+mod support;
+mod write;
