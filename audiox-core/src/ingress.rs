@@ -415,6 +415,12 @@ impl Ingress {
         self.by_id(id).is_some_and(|s| s.said_bye)
     }
 
+    /// Whether more than a single datagram spoke for the source: RFC 3550 appendix A.1's
+    /// probation. What is costly to make for a source is better made only then.
+    pub fn is_confirmed(&self, id: SourceId) -> bool {
+        self.by_id(id).is_some_and(|s| !s.is_unconfirmed())
+    }
+
     /// Canonical name of a source as it was sent, `None` before.
     pub fn cname(&self, id: SourceId) -> Option<&[u8]> {
         self.by_id(id)

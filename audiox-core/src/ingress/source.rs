@@ -191,7 +191,7 @@ impl Source {
 
     /// Only ever heard once: could be a stray datagram.
     pub(super) fn is_unconfirmed(&self) -> bool {
-        self.stats.packets_received < 2
+        self.stats.packets_received + self.stats.sender_reports < 2
     }
 
     pub(super) fn stats(&self) -> SourceStats {

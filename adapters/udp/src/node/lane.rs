@@ -1,0 +1,279 @@
+//! One stream's way from packets to positions on the recording's time line.
+
+use std::time::Duration;
+
+use audiox_core::format::{SampleFormat, StreamFormat};
+use audiox_core::packet::PacketMeta;
+use audiox_core::time::{ClockMap, ExtSeq, Instant, MediaTime, NtpTime};
+
+use super::gaps::{GapBook, GapCause};
+use super::lag::Lag;
+use super::track::{Span, Track};
+
+/// How a stream was put in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alignment {
+    /// By the capture times in its sender reports: exact to the frame.
+    Timestamps,
+    /// By the arrival of its first packet: as exact as the network is quick.
+    Arrival,
+}
+
+/// Counters of one recorded stream.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct LaneStats {
+    /// Frames received and placed.
+    pub frames: u64,
+    /// Frames that came again.
+    pub duplicate_frames: u64,
+    /// Frames that came after their place was written.
+    pub late_frames: u64,
+    /// Frames too far ahead for the window.
+    pub early_frames: u64,
+    /// Packets whose payload could not be decoded.
+    pub undecodable: u64,
+    /// Largest absolute sample, 0 to 1, since it was last read.
+    pub peak: f32,
+}
+
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) id: LaneId,
+    pub(super) format: StreamFormat,
+    /// What the samples were on the wire: the file is written alike.
+    pub(super) stored: SampleFormat,
+    pub(super) ssrc: u32,
+    /// Relative positions: 0 is the first frame of the first packet.
+    pub(super) track: Track,
+    pub(super) first_arrival: Instant,
+    /// Local time at which relative position 0 was captured, from the sender's clock.
+    pub(super) captured: Option<i64>,
+    pub(super) alignment: Option<Alignment>,
+    /// Position of relative 0 in the recording, once decided.
+    pub(super) start: Option<i64>,
+    /// When the sender said goodbye or was given up; put off by packets that come after.
+    pub(super) ended: Option<Instant>,
+    pub(super) stats: LaneStats,
+    pub(super) gaps: GapBook,
+    /// How far arrival trails capture, nanoseconds: what the window must wait for.
+    pub(super) delay: i64,
+    pub(super) clock_rejected: Option<i64>,
+    base: MediaTime,
+    generation: u32,
+    newest: Option<(ExtSeq, i64, Instant)>,
+    lag: Option<Lag>,
+}
+
+/// Which port's which source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LaneId {
+    pub(super) port: usize,
+    pub(super) source: audiox_core::ingress::SourceId,
+}
+
+impl Lane {
+    /// A lane for the stream whose first packet is `meta`. `raw` streams have no timestamps of
+    /// their own.
+    pub(super) fn new(
+        id: LaneId,
+        meta: &PacketMeta,
+        format: StreamFormat,
+        stored: SampleFormat,
+        window: Duration,
+        raw: bool,
+    ) -> Self {
+        let capacity = format.rate.frames_in(window) as usize;
+        Self {
+            id,
+            format,
+            stored,
+            ssrc: meta.ssrc,
+            track: Track::new(format.channels.get(), capacity),
+            first_arrival: meta.arrival,
+            captured: None,
+            alignment: None,
+            start: None,
+            ended: None,
+            stats: LaneStats::default(),
+            gaps: GapBook::new(if raw {
+                GapCause::Starved
+            } else {
+                GapCause::Lost
+            }),
+            delay: 0,
+            clock_rejected: None,
+            base: meta.at,
+            generation: meta.generation,
+            newest: None,
+            lag: raw.then(|| Lag::new(format.rate)),
+        }
+    }
+
+    /// Takes a decoded packet.
+    pub(super) fn packet(&mut self, meta: &PacketMeta, samples: &[f32]) {
+        let frames = (samples.len() / self.format.channels.get()) as i64;
+        if let Some(ended) = &mut self.ended {
+            *ended = meta.arrival;
+        }
+        if meta.generation != self.generation {
+            self.restart(meta);
+        }
+        let mut at = meta.at - self.base;
+        if let Some((seq, end, _)) = self.newest
+            && meta.seq == seq.next()
+            && at > end
+        {
+            self.gaps.explain(
+                Span {
+                    start: end,
+                    end: at,
+                },
+                GapCause::Pause,
+            );
+        }
+        if let Some(lag) = &mut self.lag {
+            let arrived = meta.arrival.signed_since(self.first_arrival);
+            if let Some(found) = lag.observe(meta.arrival, arrived, at, frames) {
+                let onset = found.onset;
+                self.stats.early_frames += self.track.shift(onset, found.frames);
+                self.base = self.base + -found.frames;
+                self.gaps.explain(
+                    Span {
+                        start: onset,
+                        end: onset + found.frames,
+                    },
+                    GapCause::Starved,
+                );
+                at += found.frames;
+            }
+        }
+        let placed = self.track.place(at, samples);
+        self.stats.frames += placed.fresh;
+        self.stats.duplicate_frames += placed.duplicate;
+        self.stats.late_frames += placed.late;
+        self.stats.early_frames += placed.early;
+        if placed.late > 0 {
+            let end = self.track.written().unwrap_or(at);
+            self.gaps.came_late(Span { start: at, end });
+        }
+        let peak = samples.iter().fold(0.0f32, |p, s| p.max(s.abs()));
+        self.stats.peak = self.stats.peak.max(peak);
+        if self.newest.is_none_or(|(seq, _, _)| meta.seq > seq) {
+            self.newest = Some((meta.seq, at + frames, meta.arrival));
+        }
+        let since_start = self.format.rate.nanos_of(at);
+        let origin = self.captured.unwrap_or(0);
+        if self.captured.is_some() {
+            let delay = nanos(meta.arrival).saturating_sub(origin + since_start);
+            self.follow_delay(delay);
+        }
+    }
+
+    /// Learns from the sender's reports when its frames were captured. `wall` pairs the local
+    /// clocks; a sender's clock too far from ours is not believed.
+    pub(super) fn mapped(&mut self, map: &ClockMap, wall: (Instant, NtpTime), tolerance: Duration) {
+        if self.start.is_some() || self.captured.is_some() {
+            return;
+        }
+        let Some(ntp) = map.ntp_at(self.base) else {
+            return;
+        };
+        let captured = nanos(wall.0).saturating_add(ntp.nanos_since(wall.1));
+        let delay = nanos(self.first_arrival).saturating_sub(captured);
+        if delay.unsigned_abs() > tolerance.as_nanos() as u64 {
+            self.clock_rejected = Some(delay);
+            return;
+        }
+        self.captured = Some(captured);
+        self.delay = delay;
+    }
+
+    /// Whether the stream ended so long ago that no straggler is waited for.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.ended
+            .is_some_and(|ended| now.saturating_since(ended) >= STRAGGLERS)
+    }
+
+    /// Whether all that was placed is on disk.
+    pub(super) fn is_written(&self) -> bool {
+        match (self.track.written(), self.track.bounds()) {
+            (Some(written), Some((_, end))) => written >= end,
+            _ => false,
+        }
+    }
+
+    /// Local time of relative position 0, as well as it is known.
+    pub(super) fn origin(&self) -> i64 {
+        self.captured.unwrap_or_else(|| nanos(self.first_arrival))
+    }
+
+    /// Local time of the earliest frame, which a reordered packet may have put before relative 0.
+    pub(super) fn earliest(&self) -> i64 {
+        let first = self.track.bounds().map_or(0, |(first, _)| first);
+        self.origin() + self.format.rate.nanos_of(first)
+    }
+
+    /// Fixes the lane's place: `epoch` is the local time of the recording's first frame.
+    pub(super) fn settle(&mut self, epoch: i64) {
+        if self.start.is_none() {
+            self.start = Some(self.format.rate.frames_in_nanos(self.origin() - epoch));
+            self.alignment = Some(match self.captured {
+                Some(_) => Alignment::Timestamps,
+                None => Alignment::Arrival,
+            });
+        }
+    }
+
+    /// Position in the recording up to which everything has had its time to come.
+    pub(super) fn due(&self, now: Instant, hold: Duration, epoch: i64) -> i64 {
+        let time = nanos(now) - hold.as_nanos() as i64 - self.delay - epoch;
+        self.format.rate.frames_in_nanos(time)
+    }
+
+    /// First position placed and the end of the last, in the recording; `None` before it is
+    /// settled.
+    pub(super) fn bounds(&self) -> Option<(i64, i64)> {
+        let (first, end) = self.track.bounds()?;
+        let start = self.start?;
+        Some((start + first, start + end))
+    }
+
+    /// Another timeline of the same sender follows on by arrival.
+    fn restart(&mut self, meta: &PacketMeta) {
+        self.generation = meta.generation;
+        let at = match self.newest {
+            Some((_, end, arrival)) => {
+                let pause = meta.arrival.signed_since(arrival);
+                let resumed = end.saturating_add(self.format.rate.frames_in_nanos(pause).max(0));
+                self.gaps.explain(
+                    Span {
+                        start: end,
+                        end: resumed,
+                    },
+                    GapCause::Restart,
+                );
+                resumed
+            }
+            None => 0,
+        };
+        self.base = meta.at + -at;
+        self.newest = None;
+    }
+
+    /// Falls at once, rises slowly: the least delay of late, so that the clocks may drift.
+    fn follow_delay(&mut self, delay: i64) {
+        self.delay = if delay < self.delay {
+            delay
+        } else {
+            self.delay + (delay - self.delay) / 1_024
+        };
+    }
+}
+
+/// Nanoseconds on the local clock, signed.
+pub(super) fn nanos(at: Instant) -> i64 {
+    i64::try_from(at.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// How long packets may trail a goodbye, which takes another way.
+const STRAGGLERS: Duration = Duration::from_millis(300);

@@ -1,0 +1,261 @@
+//! What a node listens to: one port (or pair of ports) and what is expected there.
+
+use audiox_core::ConfigError;
+use audiox_core::codec::{
+    CodecRegistry, CodecSpec, Decoder, EncodingName, PcmCoding, PcmDecoder, check_payload_type,
+    static_payload_type,
+};
+use audiox_core::format::{Channels, PcmFormat, SampleFormat, SampleRate, StreamFormat};
+use audiox_core::ingress::IngressConfig;
+use audiox_net::endpoint::{Endpoint, NetAddress, NetOptions, RtpEndpoint, UdpEndpoint};
+use audiox_net::sdp::{MediaDescription, SessionDescription};
+use audiox_net::udp::{RtcpPort, UdpSocketConfig};
+
+use crate::Error;
+
+/// One port to receive on, and how to read what comes.
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// The media socket.
+    pub socket: UdpSocketConfig,
+    /// What its datagrams hold.
+    pub content: Content,
+}
+
+/// What the datagrams of a port hold.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// Headerless PCM.
+    Raw {
+        /// Sample format.
+        pcm: PcmFormat,
+        /// Rate and channels.
+        format: StreamFormat,
+    },
+    /// RTP.
+    Rtp {
+        /// Payload types expected, with what they stand for.
+        formats: Vec<(u8, CodecSpec)>,
+        /// Where RTCP travels.
+        rtcp: RtcpPort,
+    },
+}
+
+impl Listen {
+    /// What a URL names; several ports where it is a session description.
+    ///
+    /// Left out, raw PCM is signed 16-bit little-endian, 44 100 Hz, mono; RTP needs either a
+    /// codec with rate and channels or a static payload type.
+    ///
+    /// # Errors
+    /// The host does not resolve, the file cannot be read, or the format is not known.
+    pub fn from_endpoint(endpoint: &Endpoint) -> Result<Vec<Self>, Error> {
+        match endpoint {
+            Endpoint::Udp(udp) => Ok(vec![Self::raw(udp)?]),
+            Endpoint::Rtp(rtp) => Ok(vec![Self::rtp(rtp)?]),
+            Endpoint::Sdp(path) => {
+                let data = std::fs::read(path).map_err(|source| Error::Io {
+                    what: format!("cannot read {}", path.display()),
+                    source,
+                })?;
+                Self::from_sdp(&SessionDescription::parse(&data)?)
+            }
+        }
+    }
+
+    /// The ports that a session description names.
+    ///
+    /// # Errors
+    /// None of a stream's formats can be read here.
+    pub fn from_sdp(session: &SessionDescription) -> Result<Vec<Self>, Error> {
+        session.media.iter().map(Self::media).collect()
+    }
+
+    fn raw(udp: &UdpEndpoint) -> Result<Self, Error> {
+        Ok(Self {
+            socket: udp.at.receiver()?,
+            content: Content::Raw {
+                pcm: udp.format.unwrap_or(PcmFormat::S16LE),
+                format: StreamFormat::new(
+                    udp.rate.unwrap_or(SampleRate::HZ_44100),
+                    udp.channels.unwrap_or(Channels::MONO),
+                ),
+            },
+        })
+    }
+
+    fn rtp(rtp: &RtpEndpoint) -> Result<Self, Error> {
+        Ok(Self {
+            socket: rtp.at.receiver()?,
+            content: Content::Rtp {
+                formats: vec![rtp_format(rtp)?],
+                rtcp: rtp.rtcp,
+            },
+        })
+    }
+
+    fn media(media: &MediaDescription) -> Result<Self, Error> {
+        let formats: Vec<(u8, CodecSpec)> = media
+            .formats
+            .iter()
+            .filter(|f| PcmCoding::from_encoding(&f.codec.encoding).is_some())
+            .map(|f| (f.payload_type, f.codec.clone()))
+            .collect();
+        if formats.is_empty() {
+            let offered: Vec<String> = media.formats.iter().map(|f| f.codec.to_string()).collect();
+            return Err(ConfigError::new(
+                "codec",
+                offered.join(", "),
+                format!(
+                    "of the codecs on port {} one must be known: {}",
+                    media.port,
+                    known()
+                ),
+            )
+            .into());
+        }
+        // A unicast session description names the receiver, which is this machine; on another
+        // address of it the stream is still the same one.
+        let host = match media.address {
+            ip if ip.is_multicast() || ip.is_loopback() => ip.to_string(),
+            _ => String::new(),
+        };
+        let at = NetAddress {
+            host,
+            port: media.port,
+            options: NetOptions {
+                sources: media
+                    .sources
+                    .iter()
+                    .filter_map(|ip| match *ip {
+                        std::net::IpAddr::V4(v4) if media.address.is_multicast() => Some(v4),
+                        _ => None,
+                    })
+                    .collect(),
+                ..NetOptions::default()
+            },
+        };
+        Ok(Self {
+            socket: at.receiver()?,
+            content: Content::Rtp {
+                formats,
+                rtcp: media.rtcp,
+            },
+        })
+    }
+
+    pub(super) fn ingress(&self) -> IngressConfig {
+        match &self.content {
+            Content::Raw { pcm, format } => IngressConfig::raw(*pcm, format.channels, format.rate),
+            Content::Rtp { formats, .. } => IngressConfig::rtp(
+                formats
+                    .iter()
+                    .map(|(pt, spec)| (*pt, spec.rate))
+                    .collect::<Vec<_>>(),
+            ),
+        }
+    }
+
+    pub(super) fn decoders(&self, registry: &CodecRegistry) -> Result<Vec<PayloadReader>, Error> {
+        match &self.content {
+            Content::Raw { pcm, format } => Ok(vec![PayloadReader {
+                payload_type: 0,
+                stored: pcm.sample,
+                decoder: Box::new(PcmDecoder::new(
+                    PcmCoding::Linear(*pcm),
+                    *format,
+                    MAX_DATAGRAM / pcm.frame_bytes(format.channels).max(1) + 1,
+                )?),
+            }]),
+            Content::Rtp { formats, .. } => formats
+                .iter()
+                .map(|(pt, spec)| {
+                    Ok(PayloadReader {
+                        payload_type: *pt,
+                        stored: stored_as(&spec.encoding),
+                        decoder: registry.decoder(spec, MAX_DATAGRAM / spec.channels.get())?,
+                    })
+                })
+                .collect(),
+        }
+    }
+}
+
+/// A payload type's decoder, and what its samples should be stored as.
+pub(super) struct PayloadReader {
+    pub(super) payload_type: u8,
+    pub(super) stored: SampleFormat,
+    pub(super) decoder: Box<dyn Decoder>,
+}
+
+fn rtp_format(rtp: &RtpEndpoint) -> Result<(u8, CodecSpec), Error> {
+    let fixed = rtp.payload_type.and_then(static_payload_type);
+    let spec = match (&rtp.codec, fixed) {
+        (None, Some(spec)) => CodecSpec {
+            rate: rtp.rate.unwrap_or(spec.rate),
+            channels: rtp.channels.unwrap_or(spec.channels),
+            ..spec
+        },
+        (None, None) => {
+            return Err(ConfigError::new(
+                "codec",
+                "none",
+                format!(
+                    "to receive rtp:// say what comes, as in ?codec=L16&rate=48000&channels=2, \
+                     or give the sender's session description (FILE.sdp); known are {}",
+                    known()
+                ),
+            )
+            .into());
+        }
+        (Some(encoding), _) => {
+            let g711 = *encoding == EncodingName::PCMU || *encoding == EncodingName::PCMA;
+            let default = if g711 {
+                SampleRate::HZ_8000
+            } else {
+                SampleRate::HZ_48000
+            };
+            let channels = if g711 {
+                Channels::MONO
+            } else {
+                Channels::STEREO
+            };
+            CodecSpec::new(
+                encoding.clone(),
+                StreamFormat::new(
+                    rtp.rate.unwrap_or(default),
+                    rtp.channels.unwrap_or(channels),
+                ),
+            )
+        }
+    };
+    let pt = rtp
+        .payload_type
+        .or_else(|| spec.static_payload_type())
+        .unwrap_or(FIRST_DYNAMIC);
+    check_payload_type(pt, &spec)?;
+    Ok((pt, spec))
+}
+
+/// G.711 widens to 16 bits; unknown codecs decode to float.
+fn stored_as(encoding: &EncodingName) -> SampleFormat {
+    match PcmCoding::from_encoding(encoding) {
+        Some(PcmCoding::Linear(pcm)) => pcm.sample,
+        Some(PcmCoding::Mulaw | PcmCoding::Alaw) => SampleFormat::S16,
+        None => SampleFormat::F32,
+    }
+}
+
+fn known() -> String {
+    let names: Vec<_> = PcmCoding::NAMED
+        .iter()
+        .filter_map(|c| c.encoding())
+        .map(|n| n.to_string())
+        .collect();
+    names.join(", ")
+}
+
+/// First dynamic payload type (RFC 3551 section 3).
+const FIRST_DYNAMIC: u8 = 96;
+/// Longest datagram taken: the originals send blocks of up to 2 048 bytes and more.
+pub(super) const MAX_DATAGRAM: usize = 9_216;

@@ -1,0 +1,266 @@
+//! Where finished tracks go: a folder of files, one file, or a sink of the caller's.
+
+use std::path::{Path, PathBuf};
+
+use audiox_core::block::AudioRef;
+use audiox_core::format::{SampleFormat, StreamFormat};
+use audiox_core::source::{Sink, SinkError, Source, SourceError};
+use audiox_io::wav::{WavSink, WavSource};
+
+use super::recording::Output;
+
+/// Where a node records to.
+pub enum Target {
+    /// One WAV file a stream, in this folder, which is made where it is missing.
+    Folder(PathBuf),
+    /// One WAV file: every stream a run of its channels. A stream that joins after the file's
+    /// channels are fixed gets a file beside it, and is merged in at the end.
+    File(PathBuf),
+    /// The caller's sinks, made one a track as tracks begin; streams known at the start share
+    /// the first.
+    Sinks(SinkFactory),
+}
+
+/// Makes the sink of a track from its number, format and wire sample format.
+pub type SinkFactory =
+    Box<dyn FnMut(usize, StreamFormat, SampleFormat) -> Result<Box<dyn Sink>, SinkError> + Send>;
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Folder(path) => f.debug_tuple("Folder").field(path).finish(),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Sinks(_) => f.write_str("Sinks"),
+        }
+    }
+}
+
+impl Target {
+    /// The JSON sidecar's path; `None` for sinks.
+    pub(super) fn sidecar(&self) -> Option<PathBuf> {
+        match self {
+            Self::Folder(dir) => Some(dir.join("recording.json")),
+            Self::File(path) => Some(path.with_extension("json")),
+            Self::Sinks(_) => None,
+        }
+    }
+
+    pub(super) fn is_joined(&self) -> bool {
+        !matches!(self, Self::Folder(_))
+    }
+
+    /// Makes the folder, so that a place that cannot be written to is known before the first
+    /// packet.
+    pub(super) fn prepare(&self) -> Result<(), SinkError> {
+        let dir = match self {
+            Self::Folder(dir) => dir.as_path(),
+            Self::File(path) => match path.parent() {
+                Some(dir) if !dir.as_os_str().is_empty() => dir,
+                _ => return Ok(()),
+            },
+            Self::Sinks(_) => return Ok(()),
+        };
+        std::fs::create_dir_all(dir).map_err(|source| SinkError::Io {
+            what: format!("cannot make the folder {}", dir.display()),
+            source,
+        })
+    }
+}
+
+/// The open tracks of a target.
+pub(super) struct Tracks {
+    target: Target,
+    sample: Option<SampleFormat>,
+    open: Vec<OpenTrack>,
+}
+
+struct OpenTrack {
+    sink: Box<dyn Sink>,
+    path: Option<PathBuf>,
+    format: StreamFormat,
+}
+
+impl Tracks {
+    /// No track yet; `sample` overrides the wire's sample format.
+    pub(super) fn new(target: Target, sample: Option<SampleFormat>) -> Self {
+        Self {
+            target,
+            sample,
+            open: Vec::new(),
+        }
+    }
+
+    /// The file of a track, where it has one.
+    pub(super) fn path(&self, track: usize) -> Option<&Path> {
+        self.open.get(track)?.path.as_deref()
+    }
+
+    /// Makes everything written so far safe.
+    pub(super) fn flush(&mut self) -> Result<(), SinkError> {
+        self.open.iter_mut().try_for_each(|t| t.sink.flush())
+    }
+
+    /// Closes all tracks and merges late joiners into the one file. Returns for each track its
+    /// file and the first channel in it; a track that could not be merged keeps its own file.
+    pub(super) fn finish(mut self) -> Result<Vec<Finished>, SinkError> {
+        self.flush()?;
+        let formats: Vec<StreamFormat> = self.open.iter().map(|t| t.format).collect();
+        let paths: Vec<Option<PathBuf>> = self.open.iter().map(|t| t.path.clone()).collect();
+        // Closing a WAV file makes its header final.
+        self.open.clear();
+        let own = |track: usize| Finished {
+            path: paths[track].clone(),
+            first_channel: 0,
+        };
+        let mut finished: Vec<Finished> = (0..paths.len()).map(own).collect();
+        let (Target::File(path), true) = (&self.target, paths.len() > 1) else {
+            return Ok(finished);
+        };
+        let sample = self.sample;
+        let mut parts = Vec::new();
+        let mut channels = 0;
+        for (track, part) in paths.iter().enumerate() {
+            let fits = channels + formats[track].channels.get() <= 1_024;
+            if let (Some(part), true) = (part, fits && formats[track].rate == formats[0].rate) {
+                finished[track] = Finished {
+                    path: Some(path.clone()),
+                    first_channel: channels,
+                };
+                channels += formats[track].channels.get();
+                parts.push(part.clone());
+            }
+        }
+        if parts.len() > 1 {
+            merge(&parts, path, sample).map_err(|e| SinkError::Io {
+                what: format!(
+                    "late streams stay in files of their own beside {}, since they could not be \
+                     merged into it",
+                    path.display()
+                ),
+                source: std::io::Error::other(e.to_string()),
+            })?;
+        }
+        Ok(finished)
+    }
+}
+
+/// Where a track ended up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Finished {
+    pub(super) path: Option<PathBuf>,
+    pub(super) first_channel: usize,
+}
+
+impl Output for Tracks {
+    type Error = SinkError;
+
+    fn open(
+        &mut self,
+        track: usize,
+        format: StreamFormat,
+        stored: SampleFormat,
+    ) -> Result<(), SinkError> {
+        let sample = self.sample.unwrap_or(stored);
+        let path = match &self.target {
+            Target::Folder(dir) => Some(dir.join(format!("track-{:02}.wav", track + 1))),
+            Target::File(path) if track == 0 => Some(path.clone()),
+            Target::File(path) => Some(path.with_extension(format!("track-{:02}.wav", track + 1))),
+            Target::Sinks(_) => None,
+        };
+        let sink = match (&mut self.target, &path) {
+            (Target::Sinks(make), _) => make(track, format, sample)?,
+            (_, Some(path)) => Box::new(WavSink::create(path, format, sample)?) as Box<dyn Sink>,
+            (_, None) => return Ok(()),
+        };
+        self.open.push(OpenTrack { sink, path, format });
+        Ok(())
+    }
+
+    fn write(&mut self, track: usize, samples: &[f32]) -> Result<(), SinkError> {
+        let Some(track) = self.open.get_mut(track) else {
+            return Ok(());
+        };
+        track
+            .sink
+            .write(AudioRef::new(samples, track.format.channels))
+    }
+}
+
+/// Puts the channels of `parts` side by side into `into`, which may be the first of them: the
+/// new file replaces it in one step, then the other parts go.
+fn merge(parts: &[PathBuf], into: &Path, sample: Option<SampleFormat>) -> Result<(), MergeError> {
+    let mut sources = parts
+        .iter()
+        .map(WavSource::open)
+        .collect::<Result<Vec<_>, _>>()?;
+    let rate = sources[0].format().rate;
+    let channels: usize = sources.iter().map(|s| s.format().channels.get()).sum();
+    let width = audiox_core::format::Channels::new(channels as u16)?;
+    let stored = sample
+        .or_else(|| {
+            sources
+                .iter()
+                .filter_map(|s| s.native())
+                .map(|n| n.sample)
+                .max_by_key(|s| s.bits())
+        })
+        .unwrap_or(SampleFormat::F32);
+    let temporary = into.with_extension("merging.wav");
+    let mut sink = WavSink::create(&temporary, StreamFormat::new(rate, width), stored)?;
+    let mut block = vec![0.0f32; MERGE_FRAMES * channels];
+    let mut part = vec![0.0f32; MERGE_FRAMES * channels];
+    loop {
+        block.fill(0.0);
+        let (mut first, mut longest) = (0, 0);
+        for source in &mut sources {
+            let own = source.format().channels.get();
+            let frames = read_full(source, &mut part[..MERGE_FRAMES * own], own)?;
+            for (frame, samples) in part[..frames * own].chunks_exact(own).enumerate() {
+                let at = frame * channels + first;
+                block[at..at + own].copy_from_slice(samples);
+            }
+            first += own;
+            longest = longest.max(frames);
+        }
+        if longest == 0 {
+            break;
+        }
+        sink.write(AudioRef::new(&block[..longest * channels], width))?;
+    }
+    sink.finish()?;
+    std::fs::rename(&temporary, into)?;
+    for part in parts.iter().filter(|p| *p != into) {
+        std::fs::remove_file(part)?;
+    }
+    Ok(())
+}
+
+fn read_full(
+    source: &mut dyn Source,
+    out: &mut [f32],
+    channels: usize,
+) -> Result<usize, SourceError> {
+    let mut filled = 0;
+    while filled < out.len() {
+        let frames = source.read(&mut out[filled..])?;
+        if frames == 0 {
+            break;
+        }
+        filled += frames * channels;
+    }
+    Ok(filled / channels)
+}
+
+#[derive(Debug, thiserror::Error)]
+enum MergeError {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    #[error(transparent)]
+    Config(#[from] audiox_core::ConfigError),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+const MERGE_FRAMES: usize = 4_096;

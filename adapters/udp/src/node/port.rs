@@ -1,0 +1,247 @@
+//! The threads beside the sockets: they stamp and hand over, and do nothing else.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use audiox_core::ingress::Origin;
+use audiox_core::packet::rtcp::is_rtcp;
+use audiox_core::packet::{Framing, PacketBuf};
+use audiox_core::pool::{PacketInput, PacketOutput, packet_pool};
+use audiox_core::time::Instant;
+use audiox_net::clock::Clock;
+use audiox_net::stop::StopFlag;
+use audiox_net::udp::{RecvOutcome, RtpSockets, UdpTransport};
+
+use super::listen::{Content, Listen, MAX_DATAGRAM};
+use crate::Error;
+
+/// The recorder's end of a port.
+pub(super) struct Port {
+    pub(super) media: PacketOutput,
+    pub(super) reports: Receiver<Report>,
+    pub(super) origins: Arc<Origins>,
+    pub(super) control: Option<Arc<UdpTransport>>,
+    pub(super) local: SocketAddr,
+    pub(super) counts: Arc<Counts>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// An RTCP datagram as it came.
+pub(super) struct Report {
+    pub(super) arrival: Instant,
+    pub(super) from: SocketAddr,
+    pub(super) datagram: Vec<u8>,
+}
+
+/// Counters of the socket threads.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) truncated: AtomicU64,
+    pub(super) overrun: AtomicU64,
+    pub(super) refused_origins: AtomicU64,
+    pub(super) errors: AtomicU64,
+}
+
+/// Addresses that media came from, by the number the ingress knows them by. Bounded: addresses
+/// beyond the limit are turned away.
+#[derive(Debug)]
+pub(super) struct Origins {
+    known: Mutex<HashMap<SocketAddr, Origin>>,
+    limit: usize,
+}
+
+impl Origins {
+    fn new(limit: usize) -> Self {
+        Self {
+            known: Mutex::default(),
+            limit,
+        }
+    }
+
+    fn number(&self, from: SocketAddr) -> Option<Origin> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(origin) = known.get(&from) {
+            return Some(*origin);
+        }
+        if known.len() >= self.limit {
+            return None;
+        }
+        let origin = Origin(known.len() as u64);
+        known.insert(from, origin);
+        Some(origin)
+    }
+
+    /// The address with this number.
+    pub(super) fn address(&self, origin: Origin) -> Option<SocketAddr> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().find(|(_, o)| **o == origin).map(|(a, _)| *a)
+    }
+}
+
+impl Port {
+    /// Opens the sockets and starts their threads.
+    pub(super) fn open(
+        listen: &Listen,
+        clock: Clock,
+        stop: &StopFlag,
+        limit: usize,
+    ) -> Result<Self, Error> {
+        let (media_socket, control, framing) = match &listen.content {
+            Content::Raw { .. } => (
+                Arc::new(UdpTransport::open(&listen.socket)?),
+                None,
+                Framing::Raw,
+            ),
+            Content::Rtp { rtcp, .. } => {
+                let sockets = RtpSockets::open(&listen.socket, *rtcp)?;
+                let media = Arc::new(sockets.rtp);
+                let control = sockets.rtcp.map_or_else(|| media.clone(), Arc::new);
+                (media, Some(control), Framing::Rtp)
+            }
+        };
+        let (input, output) = packet_pool(POOL, MAX_DATAGRAM);
+        let (report_tx, reports) = sync_channel(REPORTS);
+        let origins = Arc::new(Origins::new(limit.saturating_mul(4).max(64)));
+        let counts = Arc::new(Counts::default());
+        let local = media_socket.local_addr();
+        let mut threads = Vec::new();
+        let shared = Shared {
+            clock,
+            stop: stop.clone(),
+            counts: counts.clone(),
+            reports: report_tx,
+        };
+        if let Some(control) = &control
+            && !Arc::ptr_eq(control, &media_socket)
+        {
+            let (control, shared) = (control.clone(), shared.clone());
+            threads.push(spawn("audiox-rtcp", move || {
+                receive_reports(&control, &shared)
+            })?);
+        }
+        let addresses = origins.clone();
+        threads.push(spawn("audiox-recv", move || {
+            receive_media(&media_socket, framing, input, &addresses, &shared);
+        })?);
+        Ok(Self {
+            media: output,
+            reports,
+            origins,
+            control,
+            local,
+            counts,
+            threads,
+        })
+    }
+
+    /// Waits for the threads, which end soon after the stop flag is set.
+    pub(super) fn join(&mut self) {
+        for thread in self.threads.drain(..) {
+            // A panic there is a bug of ours and has printed itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Shared {
+    clock: Clock,
+    stop: StopFlag,
+    counts: Arc<Counts>,
+    reports: SyncSender<Report>,
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(|source| Error::Io {
+            what: "cannot start a thread".to_owned(),
+            source,
+        })
+}
+
+fn receive_media(
+    socket: &UdpTransport,
+    framing: Framing,
+    mut input: PacketInput,
+    origins: &Origins,
+    shared: &Shared,
+) {
+    let mut spare = PacketBuf::with_capacity(MAX_DATAGRAM);
+    while !shared.stop.is_stopped() {
+        let Some(from) = receive(socket, &mut spare, shared) else {
+            continue;
+        };
+        if framing == Framing::Rtp && is_rtcp(spare.bytes()) {
+            hand_over(&spare, from, shared);
+            continue;
+        }
+        let Some(origin) = origins.number(from) else {
+            count(&shared.counts.refused_origins);
+            continue;
+        };
+        spare.meta.origin = origin;
+        let Some(free) = input.acquire() else {
+            count(&shared.counts.overrun);
+            continue;
+        };
+        let full = std::mem::replace(&mut spare, free);
+        if input.submit(full).is_err() {
+            count(&shared.counts.overrun);
+        }
+    }
+}
+
+fn receive_reports(socket: &UdpTransport, shared: &Shared) {
+    let mut buf = PacketBuf::with_capacity(MAX_DATAGRAM);
+    while !shared.stop.is_stopped() {
+        if let Some(from) = receive(socket, &mut buf, shared) {
+            hand_over(&buf, from, shared);
+        }
+    }
+}
+
+fn receive(socket: &UdpTransport, buf: &mut PacketBuf, shared: &Shared) -> Option<SocketAddr> {
+    match socket.recv(&shared.clock, buf) {
+        Ok(RecvOutcome::Datagram { from, .. }) => Some(from),
+        Ok(RecvOutcome::Truncated { .. }) => {
+            count(&shared.counts.truncated);
+            None
+        }
+        Ok(RecvOutcome::Refused | RecvOutcome::Nothing) => None,
+        Err(_) => {
+            count(&shared.counts.errors);
+            // The system is out of order: do not spin on it.
+            shared
+                .stop
+                .wait_timeout(std::time::Duration::from_millis(10));
+            None
+        }
+    }
+}
+
+fn hand_over(buf: &PacketBuf, from: SocketAddr, shared: &Shared) {
+    let report = Report {
+        arrival: buf.meta.arrival,
+        from,
+        datagram: buf.bytes().to_vec(),
+    };
+    if let Err(TrySendError::Full(_)) = shared.reports.try_send(report) {
+        count(&shared.counts.overrun);
+    }
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Datagrams between the socket and the recorder: at 1 ms packets of 16 streams, a quarter of a
+/// second of disk trouble.
+const POOL: usize = 4_096;
+/// RTCP datagrams between the socket and the recorder.
+const REPORTS: usize = 256;
