@@ -90,7 +90,7 @@ impl Mix {
         let length = (period - 0.3) as usize;
         let rest = period - length as f32;
         let tune = (1.0 - rest) / (1.0 + rest);
-        let mut string: Vec<f32> = (0..length).map(|_| self.noise.next()).collect();
+        let mut string: Vec<f32> = (0..length).map(|_| self.noise.sample()).collect();
         // A soft plectrum: the neighbours share the noise.
         for _ in 0..4 {
             let before = string.clone();
@@ -130,7 +130,7 @@ impl Mix {
         let mut noise = self.noise.fork();
         self.add(at, 0.55, move |t| {
             let body = 0.2 * (t * 190.0 * TAU).sin() * (-t * 30.0).exp();
-            (t < 0.25).then(|| body + 0.22 * noise.next() * (-t * 22.0).exp())
+            (t < 0.25).then(|| body + 0.22 * noise.sample() * (-t * 22.0).exp())
         });
     }
 
@@ -139,7 +139,7 @@ impl Mix {
         let mut noise = self.noise.fork();
         let mut last = 0.0;
         self.add(at, 0.3, move |t| {
-            let now = noise.next();
+            let now = noise.sample();
             let high = now - last;
             last = now;
             (t < 0.08).then(|| level * high * (-t * 60.0).exp())
@@ -162,13 +162,13 @@ impl Mix {
 struct Noise(u32);
 
 impl Noise {
-    fn next(&mut self) -> f32 {
+    fn sample(&mut self) -> f32 {
         self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (self.0 >> 8) as f32 / (1 << 23) as f32 - 1.0
     }
 
     fn fork(&mut self) -> Self {
-        self.next();
+        self.sample();
         Self(self.0 ^ 0x9e37_79b9)
     }
 }
