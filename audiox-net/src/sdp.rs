@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use audiox_core::codec::CodecSpec;
 
-use crate::udp::RtcpPort;
+use crate::udp::{RtcpPort, UdpSocketConfig};
 
 /// A session description: some RTP streams under one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -222,6 +222,23 @@ impl MediaDescription {
             ssrcs: Vec::new(),
             reference_clock: None,
             media_clock: None,
+        }
+    }
+
+    /// The socket that receives this stream: a member of its multicast group, from its sources
+    /// only where it names some; otherwise on all addresses of this machine, since the address
+    /// in the description is how the sender sees us; of loopback, on loopback alone.
+    pub fn receiver(&self) -> UdpSocketConfig {
+        if !self.address.is_multicast() && !self.address.is_loopback() {
+            return UdpSocketConfig::receiver_any(self.port);
+        }
+        let sources = self.sources.iter().filter_map(|ip| match ip {
+            IpAddr::V4(ip) => Some(*ip),
+            IpAddr::V6(_) => None,
+        });
+        UdpSocketConfig {
+            sources: sources.collect(),
+            ..UdpSocketConfig::receiver(SocketAddr::new(self.address, self.port))
         }
     }
 

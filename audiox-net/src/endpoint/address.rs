@@ -47,12 +47,19 @@ impl NetOptions {
         self.mtu.unwrap_or(ETHERNET_MTU).saturating_sub(headers)
     }
 
-    /// `config` with these options.
+    /// `config` with these options in place of its own, where they are given.
     pub fn apply(&self, config: UdpSocketConfig) -> UdpSocketConfig {
         UdpSocketConfig {
             ttl: self.ttl.or(config.ttl),
-            interface: self.interface.clone(),
-            sources: self.sources.clone(),
+            interface: match &self.interface {
+                Interface::Any => config.interface,
+                chosen => chosen.clone(),
+            },
+            sources: if self.sources.is_empty() {
+                config.sources
+            } else {
+                self.sources.clone()
+            },
             dscp: self.dscp.unwrap_or(config.dscp),
             broadcast: self.broadcast || config.broadcast,
             receive_buffer: self.receive_buffer.or(config.receive_buffer),

@@ -155,6 +155,19 @@ fn aes67_equipment_is_understood() {
         offset: 963_214_424,
     };
     assert_eq!(m.media_clock, Some(direct));
+
+    let socket = m.receiver();
+    assert_eq!(socket.groups, [m.address]);
+    assert_eq!(socket.sources, [Ipv4Addr::new(192, 0, 2, 1)]);
+}
+
+#[test]
+fn unicast_streams_are_received_whatever_the_sender_calls_us() {
+    let socket = |to: &str| MediaDescription::new(to.parse().unwrap(), 0, codec("PCMU/8000"));
+    let far = socket("203.0.113.9:5004").receiver();
+    assert!(far.bind.ip().is_unspecified() && far.bind.port() == 5_004);
+    let here = socket("127.0.0.1:5004").receiver();
+    assert_eq!(here.bind, "127.0.0.1:5004".parse().unwrap());
 }
 
 #[test]

@@ -59,7 +59,10 @@ pub enum UdpError {
         reason: String,
     },
     /// A multicast group cannot be joined.
-    #[error("cannot join multicast group {group} on interface {interface}: {source}")]
+    #[error(
+        "cannot join multicast group {group} on interface {interface}: {source}; \
+         name an interface of this machine to listen on"
+    )]
     Join {
         /// The group.
         group: IpAddr,

@@ -1,6 +1,6 @@
 //! The sockets of an RTP session: one for RTP, and one for RTCP unless both share a port.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use audiox_core::ConfigError;
 
@@ -52,7 +52,10 @@ impl RtpSockets {
     /// takes after it, with the ports that `rtcp` says.
     ///
     /// With bind port 0 a free pair is looked for. A sender's RTCP socket is bound but not
-    /// connected, since reports may come from any port of the peer.
+    /// connected, since reports may come from any port of the peer; a sender to a multicast group
+    /// joins it there, since that is where receivers send their reports, and so hears its own.
+    /// With [`RtcpPort::Mux`] a sender to a group hears no reports: a connected socket takes
+    /// datagrams of its peer only, and a group sends none.
     ///
     /// # Errors
     /// As for [`UdpTransport::open`].
@@ -60,6 +63,17 @@ impl RtpSockets {
         if rtcp == RtcpPort::Mux {
             let rtp = UdpTransport::open(config)?;
             return Ok(Self { rtp, rtcp: None });
+        }
+        if let Some(group) = config.connect.filter(|to| to.ip().is_multicast()) {
+            let port = rtcp.beside(group.port())?;
+            return Ok(Self {
+                rtp: UdpTransport::open(config)?,
+                rtcp: Some(UdpTransport::open(&group_rtcp_config(
+                    config,
+                    group.ip(),
+                    port,
+                ))?),
+            });
         }
         let mut tries = if config.bind.port() == 0 {
             PAIR_TRIES
@@ -100,6 +114,15 @@ fn rtcp_config(config: &UdpSocketConfig, port: u16) -> UdpSocketConfig {
         bind: SocketAddr::new(config.bind.ip(), port),
         connect: None,
         ..config.clone()
+    }
+}
+
+/// Not bound to the group, since the reports of some receivers come to the sender alone.
+fn group_rtcp_config(config: &UdpSocketConfig, group: IpAddr, port: u16) -> UdpSocketConfig {
+    UdpSocketConfig {
+        groups: vec![group],
+        reuse: true,
+        ..rtcp_config(config, port)
     }
 }
 

@@ -413,3 +413,32 @@ fn a_set_tells_which_sockets_have_something_to_read() {
         RecvOutcome::Nothing
     );
 }
+
+#[test]
+fn a_sender_to_a_group_hears_the_reports_of_its_receivers() {
+    let on_lo = |config: UdpSocketConfig| UdpSocketConfig {
+        interface: Interface::Address(Ipv4Addr::LOCALHOST),
+        ttl: Some(0),
+        ..config
+    };
+    let group = Ipv4Addr::new(239, 255, 77, 4);
+    let receiver = on_lo(UdpSocketConfig::receiver(with_port(group, 0)));
+    let receiver = RtpSockets::open(&receiver, RtcpPort::Next).unwrap();
+    let to = with_port(group, receiver.rtp.local_addr().port());
+    let sender = RtpSockets::open(&on_lo(UdpSocketConfig::sender(to)), RtcpPort::Next).unwrap();
+    assert_eq!(sender.control().local_addr().port(), to.port() + 1);
+
+    let rtcp = with_port(group, to.port() + 1);
+    let mut buf = PacketBuf::with_capacity(64);
+    receiver.control().send_to(b"report", rtcp).unwrap();
+    receive(sender.control(), &mut buf);
+    assert_eq!(buf.bytes(), b"report");
+
+    receive(receiver.control(), &mut buf);
+    sender.rtp.send(b"media").unwrap();
+    sender.control().send_to(b"sender report", rtcp).unwrap();
+    receive(&receiver.rtp, &mut buf);
+    assert_eq!(buf.bytes(), b"media");
+    receive(receiver.control(), &mut buf);
+    assert_eq!(buf.bytes(), b"sender report");
+}
