@@ -6,4 +6,5 @@ pub use audiox_io as io;
 pub use audiox_net as net;
 pub use audiox_udp as udp;
 
+pub mod compare;
 pub mod plot;

@@ -97,7 +97,7 @@ impl Picture {
         self
     }
 
-    /// Adds lanes that belong together: they share one vertical scale, and a gap in one is marked
+    /// Adds lanes that belong together, under a label that may be empty: they share one vertical scale, and a gap in one is marked
     /// through all of them, so that what fell into it can be seen.
     pub fn group(mut self, label: impl Into<String>, lanes: Vec<Lane>) -> Self {
         self.groups.push(Group {
@@ -184,8 +184,13 @@ struct Cause<'a> {
 }
 
 impl Group {
+    /// Room for the label above the lanes.
+    fn head(&self) -> f64 {
+        if self.label.is_empty() { 8.0 } else { 30.0 }
+    }
+
     fn height(&self) -> f64 {
-        GROUP_HEAD + self.lanes.len() as f64 * LANE_PITCH
+        self.head() + self.lanes.len() as f64 * LANE_PITCH
     }
 
     fn write(&self, out: &mut String, y: f64, axis: &Axis, causes: &[Cause<'_>]) -> fmt::Result {
@@ -193,10 +198,10 @@ impl Group {
         writeln!(
             out,
             r#"<text class="group" x="{LEFT}" y="{:.1}">{}</text>"#,
-            y + GROUP_HEAD - 8.0,
+            y + self.head() - 8.0,
             Escaped(&self.label)
         )?;
-        let lanes_top = y + GROUP_HEAD;
+        let lanes_top = y + self.head();
         for i in 0..self.lanes.len() {
             let top = lanes_top + i as f64 * LANE_PITCH;
             writeln!(
@@ -328,7 +333,6 @@ const WIDTH: f64 = 1200.0;
 const LEFT: f64 = 110.0;
 const PLOT_WIDTH: f64 = 1060.0;
 const TOP: f64 = 44.0;
-const GROUP_HEAD: f64 = 30.0;
 const LANE_HEIGHT: f64 = 90.0;
 const LANE_PITCH: f64 = 98.0;
 const AXIS_HEIGHT: f64 = 30.0;
