@@ -8,7 +8,7 @@
 #   fuzz   base + cargo-fuzz and a C++ compiler
 #
 # Packages come from apt-get, as root or through sudo. Elsewhere the missing ones are named and
-# the exit code is 1; a missing cargo-nextest or peer is only reported, the tests do without.
+# the exit code is 1; a missing cargo-nextest is only reported, since cargo test serves as well.
 set -euo pipefail
 
 profile=${1:-base}
