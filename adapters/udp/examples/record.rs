@@ -2,6 +2,7 @@
 //!
 //! `record PORT FILE` records until Ctrl-C; without arguments it sends itself half a second of
 //! two streams.
+#![allow(clippy::print_stdout, reason = "a program's output")]
 
 use std::net::UdpSocket;
 use std::time::Duration;
