@@ -525,6 +525,7 @@ impl Ingress {
                 packet.meta.source = id;
                 packet.meta.seq = p.seq;
                 packet.meta.at = p.at;
+                packet.meta.synthesised = true;
                 packet.meta.payload = p.payload;
                 Handled::Media(id)
             }

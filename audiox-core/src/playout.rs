@@ -8,7 +8,8 @@
 //! 2. The head of the jitter buffer decides by its *media time*, not its sequence number: only
 //!    time says how much is missing.
 //! 3. A missing stretch is concealed up to the next packet held, never past it.
-//! 4. Starvation longer than [`PlayoutConfig::resync_after`] ends the timeline; the next packet
+//! 4. A headerless stream that runs dry is not late but delayed: it is buffered anew at once.
+//! 5. Starvation longer than [`PlayoutConfig::resync_after`] ends the timeline; the next packet
 //!    starts a new one, so a sender that paused is heard again with the full latency.
 //!
 //! # Deliberate differences
@@ -73,6 +74,10 @@ pub struct Playout {
     ready: std::ops::Range<usize>,
     starved: u64,
     concealing: bool,
+    /// The stream's times count what arrived ([`PacketMeta::synthesised`]).
+    ///
+    /// [`PacketMeta::synthesised`]: crate::packet::PacketMeta::synthesised
+    synthesised: bool,
     spent: VecDeque<PacketBuf>,
     stats: PlayoutStats,
 }
@@ -148,6 +153,7 @@ impl Playout {
             ready: 0..0,
             starved: 0,
             concealing: false,
+            synthesised: false,
             stats: PlayoutStats::default(),
         })
     }
@@ -166,6 +172,7 @@ impl Playout {
             return Inserted::Undecodable;
         };
         packet.meta.frames = frames as u32;
+        self.synthesised = packet.meta.synthesised;
         if packet.meta.generation != self.generation {
             self.generation = packet.meta.generation;
             self.restart();
@@ -283,6 +290,7 @@ impl Playout {
             let ahead = self.buffer.head().map(|head| head.meta.at - next);
             match ahead {
                 Some(ahead) if ahead <= 0 => self.decode_head(now, next),
+                None if self.synthesised => self.resync(),
                 gap => {
                     let room = rest.len() / ch;
                     let missing =

@@ -39,6 +39,9 @@ pub struct PacketMeta {
     pub payload_type: u8,
     /// RTP marker: first packet of a talkspurt.
     pub marker: bool,
+    /// `seq` and `at` count what arrived, for want of any on the wire: nothing is ever missing
+    /// before this packet, and it is never late.
+    pub synthesised: bool,
     /// Recovered by redundancy rather than received: it tells nothing about the network's timing.
     pub recovered: bool,
     /// Where in the buffer the codec's payload lies.
