@@ -30,6 +30,7 @@ pub mod clock;
 pub mod digest;
 pub mod link;
 mod math;
+pub mod pair;
 pub mod probability;
 pub mod probe;
 pub mod rng;
@@ -41,6 +42,7 @@ pub use digest::Digest;
 pub use link::{
     Delivery, Fate, Jitter, Link, LinkConfig, LinkStats, Loss, Order, RateLimit, Reorder,
 };
+pub use pair::{LatencyStats, Pair, PairBuilder, PairReport, Restart};
 pub use probability::Probability;
 pub use probe::{Probe, ProbeReader, ProbeTotals, Span, SpanKind};
 pub use rng::Pcg32;
