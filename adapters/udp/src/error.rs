@@ -29,6 +29,17 @@ pub enum Error {
     /// A recording could not be written. What was recorded before is kept.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// A source has nothing to send.
+    #[error("{0}: there is no audio to send; the source is empty or the start lies past its end")]
+    Empty(String),
+    /// The time at which to start has passed.
+    #[error("start time {at} has passed, it is now {now}; choose a time at least a second ahead")]
+    StartPassed {
+        /// The time asked for, UTC.
+        at: String,
+        /// The time now, UTC.
+        now: String,
+    },
     /// A file other than audio could not be read or written.
     #[error("{what}: {source}")]
     Io {

@@ -80,6 +80,11 @@ impl ScheduleStats {
         self.deviation.count()
     }
 
+    /// Sends later than the tolerance.
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+
     /// When the first send was due and when it was done.
     pub fn first(&self) -> Option<(Instant, Instant)> {
         self.first

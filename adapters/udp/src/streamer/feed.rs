@@ -1,0 +1,195 @@
+//! The next packet of one stream, made ready before it is due.
+
+use audiox_core::block::AudioRef;
+use audiox_core::codec::{Encoder, PcmCoding};
+use audiox_core::convert;
+use audiox_core::format::{PcmFormat, StreamFormat};
+use audiox_io::PrefetchReader;
+
+use super::plan::{StreamPlan, Wire};
+
+/// A datagram buffer that is filled from the read-ahead ring, behind room for a header.
+///
+/// Nothing here allocates, locks or waits.
+#[derive(Debug)]
+pub(super) struct Feed {
+    reader: PrefetchReader,
+    format: StreamFormat,
+    stored: PcmFormat,
+    frames: usize,
+    header: usize,
+    datagram: Box<[u8]>,
+    /// Stored bytes of the packet in the making, where these are not its payload already.
+    bytes: Box<[u8]>,
+    /// Bytes of the packet in the making that are there.
+    have: usize,
+    recode: Recode,
+    samples: Box<[f32]>,
+    /// Frames to leave out before the next packet.
+    discard: u64,
+    ended: bool,
+}
+
+/// From stored bytes to payload.
+enum Recode {
+    /// They are the same.
+    Nothing,
+    /// They differ in the order of each sample's bytes, so many of them.
+    Swap(usize),
+    Encode(Box<dyn Encoder>),
+}
+
+/// What [`Feed::prepare`] came to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Prepared {
+    /// A packet stands in the buffer.
+    Packet(Packet),
+    /// The source was too slow: ask again.
+    Starved,
+    /// No more comes.
+    Ended,
+}
+
+/// A payload in the buffer of a [`Feed`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Packet {
+    pub(super) frames: usize,
+    /// Bytes of payload.
+    pub(super) len: usize,
+    /// Largest magnitude of its samples; 1.0 is full scale.
+    pub(super) peak: f32,
+}
+
+impl Feed {
+    /// A feed of packets as planned, each behind `header` bytes. `encoder` is used where moving
+    /// bytes is not enough.
+    pub(super) fn new(
+        reader: PrefetchReader,
+        plan: &StreamPlan,
+        header: usize,
+        encoder: Box<dyn Encoder>,
+    ) -> Self {
+        let frames = plan.packet.frames;
+        let payload = encoder.max_payload_len();
+        let recode = match &plan.wire {
+            Wire::Pcm(PcmCoding::Linear(wire)) if wire.sample == plan.stored.sample => {
+                match wire.sample.bytes() {
+                    width if width > 1 && wire.endian != plan.stored.endian => Recode::Swap(width),
+                    _ => Recode::Nothing,
+                }
+            }
+            _ => Recode::Encode(encoder),
+        };
+        let stored = frames * plan.stored.frame_bytes(plan.format.channels);
+        let apart = matches!(recode, Recode::Encode(_));
+        Self {
+            reader,
+            format: plan.format,
+            stored: plan.stored,
+            frames,
+            header,
+            datagram: vec![0; header + payload].into(),
+            bytes: vec![0; if apart { stored } else { 0 }].into(),
+            have: 0,
+            recode,
+            samples: vec![0.0; frames * plan.format.channels.get()].into(),
+            discard: 0,
+            ended: false,
+        }
+    }
+
+    /// The buffer: header room, then the payload.
+    pub(super) fn datagram(&mut self) -> &mut [u8] {
+        &mut self.datagram
+    }
+
+    /// Leaves out the next `frames` frames, as they come.
+    pub(super) fn discard(&mut self, frames: u64) {
+        self.discard += frames;
+    }
+
+    /// Fills the buffer with the next packet: a full one, or a short one at the end.
+    pub(super) fn prepare(&mut self) -> Prepared {
+        let frame_bytes = self.stored.frame_bytes(self.format.channels);
+        loop {
+            let full = self.frames * frame_bytes;
+            let room = match self.recode {
+                Recode::Encode(_) => &mut self.bytes[..],
+                _ => &mut self.datagram[self.header..],
+            };
+            if !self.ended {
+                let filled = self.reader.fill(&mut room[self.have..full]);
+                self.have += filled.bytes;
+                self.ended = filled.end;
+            }
+            if self.have < full && !self.ended {
+                return Prepared::Starved;
+            }
+            let frames = self.have / frame_bytes;
+            self.have = 0;
+            if frames == 0 {
+                return Prepared::Ended;
+            }
+            if self.discard == 0 {
+                return Prepared::Packet(self.finish(frames));
+            }
+            self.discard = self.discard.saturating_sub(frames as u64);
+        }
+    }
+
+    /// Why the source ended, where that was an error.
+    pub(super) fn take_error(&mut self) -> Option<audiox_core::source::SourceError> {
+        self.reader.take_error()
+    }
+
+    fn finish(&mut self, frames: usize) -> Packet {
+        let len = frames * self.stored.frame_bytes(self.format.channels);
+        let payload = &mut self.datagram[self.header..];
+        let stored = match self.recode {
+            Recode::Encode(_) => &self.bytes[..len],
+            _ => &payload[..len],
+        };
+        let decoded = convert::decode(self.stored, stored, &mut self.samples);
+        let samples = &self.samples[..decoded];
+        let peak = samples.iter().fold(0.0f32, |peak, s| peak.max(s.abs()));
+        let len = match &mut self.recode {
+            Recode::Nothing => len,
+            Recode::Swap(width) => {
+                swap_bytes(*width, &mut payload[..len]);
+                len
+            }
+            // The block has the encoder's channels and no more than its frames, and the buffer
+            // its longest payload. A codec that refuses still makes an empty packet, which keeps
+            // the time line.
+            Recode::Encode(encoder) => encoder
+                .encode(AudioRef::new(samples, self.format.channels), payload)
+                .unwrap_or(0),
+        };
+        Packet { frames, len, peak }
+    }
+}
+
+impl std::fmt::Debug for Recode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("Nothing"),
+            Self::Swap(width) => f.debug_tuple("Swap").field(width).finish(),
+            Self::Encode(_) => f.write_str("Encode"),
+        }
+    }
+}
+
+fn swap_bytes(width: usize, bytes: &mut [u8]) {
+    fn each<const N: usize>(bytes: &mut [u8]) {
+        bytes
+            .as_chunks_mut::<N>()
+            .0
+            .iter_mut()
+            .for_each(|s| s.reverse());
+    }
+    match width {
+        2 => each::<2>(bytes),
+        3 => each::<3>(bytes),
+        _ => each::<4>(bytes),
+    }
+}

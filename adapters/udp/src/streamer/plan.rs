@@ -1,0 +1,403 @@
+//! From sources and a URL to what each stream looks like on the wire.
+
+use std::time::Duration;
+
+use audiox_core::ConfigError;
+use audiox_core::codec::{
+    CodecRegistry, CodecSpec, Encoder, EncodingName, PcmCoding, PcmEncoder, check_payload_type,
+};
+use audiox_core::format::{Channels, PcmFormat, SampleFormat, SampleRate, StreamFormat};
+use audiox_core::packet::Framing;
+use audiox_core::packetizer::PacketPlan;
+use audiox_core::sender::RTP_HEADER;
+
+/// What all streams of a session share.
+#[derive(Debug)]
+pub(super) struct SessionPlan<'a> {
+    pub(super) kind: Kind<'a>,
+    pub(super) rate: Option<SampleRate>,
+    pub(super) channels: Option<Channels>,
+    pub(super) ptime: Duration,
+    pub(super) max_datagram: usize,
+    pub(super) codecs: &'a CodecRegistry,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind<'a> {
+    Raw {
+        format: Option<PcmFormat>,
+    },
+    Rtp {
+        codec: Option<&'a EncodingName>,
+        payload_type: Option<u8>,
+    },
+}
+
+/// What one source offers.
+#[derive(Debug, Clone)]
+pub(super) struct Offer {
+    pub(super) format: StreamFormat,
+    pub(super) native: Option<PcmFormat>,
+}
+
+/// How one stream is sent.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct StreamPlan {
+    pub(super) format: StreamFormat,
+    pub(super) framing: Framing,
+    pub(super) wire: Wire,
+    /// The format in which samples are read ahead.
+    pub(super) stored: PcmFormat,
+    pub(super) payload_type: u8,
+    pub(super) packet: PacketPlan,
+}
+
+/// What payloads hold.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Wire {
+    Pcm(PcmCoding),
+    Other(CodecSpec),
+}
+
+impl SessionPlan<'_> {
+    /// Plans each stream.
+    ///
+    /// # Errors
+    /// A rate, channel count, codec, payload type or packet time that cannot be.
+    pub(super) fn streams(&self, offers: &[Offer]) -> Result<Vec<StreamPlan>, ConfigError> {
+        let mut plans = offers
+            .iter()
+            .map(|offer| self.stream(offer))
+            .collect::<Result<Vec<_>, _>>()?;
+        if let Kind::Rtp { payload_type, .. } = self.kind {
+            let specs: Vec<_> = plans.iter().map(StreamPlan::spec).collect();
+            let types = payload_types(&specs, payload_type)?;
+            for (plan, pt) in plans.iter_mut().zip(types) {
+                plan.payload_type = pt;
+            }
+        }
+        Ok(plans)
+    }
+
+    fn stream(&self, offer: &Offer) -> Result<StreamPlan, ConfigError> {
+        let StreamFormat { rate, channels } = offer.format;
+        const SENT_AS_IT_IS: &str =
+            "a source is sent as it is, so leave this out or convert the source first";
+        if self.rate.is_some_and(|asked| asked != rate) {
+            return Err(ConfigError::new("rate", rate, SENT_AS_IT_IS));
+        }
+        if self.channels.is_some_and(|asked| asked != channels) {
+            return Err(ConfigError::new("channels", channels, SENT_AS_IT_IS));
+        }
+        let (framing, header, wire) = match self.kind {
+            Kind::Raw { format } => {
+                let format = format.or(offer.native).unwrap_or(PcmFormat::S16LE);
+                (Framing::Raw, 0, Wire::Pcm(PcmCoding::Linear(format)))
+            }
+            Kind::Rtp { codec, .. } => {
+                let name = codec.cloned().unwrap_or_else(|| default_codec(offer));
+                let wire = match PcmCoding::from_encoding(&name) {
+                    Some(coding) => Wire::Pcm(coding),
+                    None => Wire::Other(CodecSpec::new(name, offer.format)),
+                };
+                (Framing::Rtp, RTP_HEADER, wire)
+            }
+        };
+        let stored = wire.stored(offer.native);
+        let packet = self.packet(offer.format, header, &wire)?;
+        Ok(StreamPlan {
+            format: offer.format,
+            framing,
+            wire,
+            stored,
+            payload_type: 0,
+            packet,
+        })
+    }
+
+    fn packet(
+        &self,
+        format: StreamFormat,
+        header: usize,
+        wire: &Wire,
+    ) -> Result<PacketPlan, ConfigError> {
+        let plan =
+            |frame_bytes, max| PacketPlan::new(format.rate, frame_bytes, header, self.ptime, max);
+        match wire {
+            Wire::Pcm(coding) => plan(coding.frame_bytes(format.channels), self.max_datagram),
+            // Compressed packets hold a fixed time; whether they fit, the codec knows.
+            Wire::Other(spec) => {
+                let packet = plan(1, usize::MAX)?;
+                let encoder = self.codecs.encoder(spec, packet.frames)?;
+                let longest = header + encoder.max_payload_len();
+                if longest > self.max_datagram {
+                    return Err(ConfigError::new(
+                        "ptime",
+                        ms(packet.ptime),
+                        format!(
+                            "a packet of {spec} could take {longest} bytes of {}; choose less",
+                            self.max_datagram
+                        ),
+                    ));
+                }
+                Ok(packet)
+            }
+        }
+    }
+
+    /// What was changed about the packet times asked for, a sentence for each kind of stream.
+    pub(super) fn notices(&self, plans: &[StreamPlan]) -> Vec<String> {
+        let mut seen: Vec<(StreamFormat, &Wire)> = Vec::new();
+        let mut notices = Vec::new();
+        for plan in plans {
+            let Some(asked) = plan.packet.shortened_from else {
+                continue;
+            };
+            let kind = (plan.format, &plan.wire);
+            if seen.contains(&kind) {
+                continue;
+            }
+            seen.push(kind);
+            notices.push(format!(
+                "ptime shortened from {} to {} so that a datagram of {} stays within {} bytes",
+                ms(plan.format.rate.duration_of(asked as u64)),
+                ms(plan.packet.ptime),
+                plan.describe(),
+                self.max_datagram,
+            ));
+        }
+        notices
+    }
+}
+
+impl Wire {
+    /// The format to read ahead in: what is stored, where packets can be made of it by moving
+    /// bytes or by an encoder, so that nothing is converted that need not be.
+    fn stored(&self, native: Option<PcmFormat>) -> PcmFormat {
+        match (self, native) {
+            (Self::Pcm(PcmCoding::Linear(wire)), Some(native)) if native.sample == wire.sample => {
+                native
+            }
+            (Self::Pcm(PcmCoding::Linear(wire)), _) => *wire,
+            (_, Some(native)) => native,
+            (_, None) => NATIVE_FLOAT,
+        }
+    }
+}
+
+impl StreamPlan {
+    /// An encoder of this stream's packets.
+    pub(super) fn encoder(&self, codecs: &CodecRegistry) -> Result<Box<dyn Encoder>, ConfigError> {
+        match &self.wire {
+            Wire::Pcm(coding) => {
+                let encoder = PcmEncoder::new(*coding, self.format, self.packet.frames)?;
+                Ok(Box::new(encoder))
+            }
+            Wire::Other(spec) => codecs.encoder(spec, self.packet.frames),
+        }
+    }
+
+    /// Encoding, rate and channels as RTP names them.
+    pub(super) fn spec(&self) -> CodecSpec {
+        match &self.wire {
+            Wire::Pcm(coding) => {
+                // Little-endian PCM has no name and occurs in raw streams only.
+                let name = coding.encoding().unwrap_or(EncodingName::L16);
+                CodecSpec::new(name, self.format)
+            }
+            Wire::Other(spec) => spec.clone(),
+        }
+    }
+
+    /// Coding, rate and channels, for people.
+    pub(super) fn describe(&self) -> String {
+        match &self.wire {
+            Wire::Pcm(coding) => {
+                let StreamFormat { rate, channels } = self.format;
+                format!("{coding}/{}/{channels}", rate.get())
+            }
+            Wire::Other(spec) => spec.to_string(),
+        }
+    }
+}
+
+/// L24 for sources of more than 16 bits, otherwise L16, which everybody understands.
+fn default_codec(offer: &Offer) -> EncodingName {
+    match offer.native.map(|n| n.sample) {
+        Some(SampleFormat::S24 | SampleFormat::S32 | SampleFormat::F32) => EncodingName::L24,
+        Some(SampleFormat::U8 | SampleFormat::S16) | None => EncodingName::L16,
+    }
+}
+
+/// A payload type for each of `specs`, the same for equal ones: `asked` for the first and those
+/// after it for others, without it the static one or the next that is free from 96 up.
+fn payload_types(specs: &[CodecSpec], asked: Option<u8>) -> Result<Vec<u8>, ConfigError> {
+    let mut known: Vec<(&CodecSpec, u8)> = Vec::new();
+    let mut free = asked.unwrap_or(FIRST_DYNAMIC);
+    for spec in specs {
+        if known.iter().any(|(s, _)| *s == spec) {
+            continue;
+        }
+        let pt = match spec.static_payload_type() {
+            Some(pt) if asked.is_none() => pt,
+            _ if free > 127 => {
+                return Err(ConfigError::new(
+                    "pt",
+                    asked.unwrap_or(FIRST_DYNAMIC),
+                    "these sources have more formats than there are payload types up to 127",
+                ));
+            }
+            _ => {
+                check_payload_type(free, spec)?;
+                let pt = free;
+                // A static type means one format; the next one asks for it again and is told.
+                free += u8::from(free >= FIRST_DYNAMIC);
+                pt
+            }
+        };
+        known.push((spec, pt));
+    }
+    let of = |spec| known.iter().find(|(s, _)| *s == spec).map(|(_, pt)| *pt);
+    Ok(specs
+        .iter()
+        .map(|s| of(s).unwrap_or(FIRST_DYNAMIC))
+        .collect())
+}
+
+/// Milliseconds as people write them: `10 ms`, `2.5 ms`.
+pub(super) fn ms(d: Duration) -> String {
+    let text = format!("{:.4}", d.as_secs_f64() * 1e3);
+    format!("{} ms", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+const FIRST_DYNAMIC: u8 = 96;
+const NATIVE_FLOAT: PcmFormat =
+    PcmFormat::new(SampleFormat::F32, audiox_core::format::Endian::Little);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(native: Option<&str>, rate: u32, channels: u16) -> Offer {
+        Offer {
+            format: StreamFormat::new(
+                SampleRate::new(rate).unwrap(),
+                Channels::new(channels).unwrap(),
+            ),
+            native: native.map(|n| n.parse().unwrap()),
+        }
+    }
+
+    fn session<'a>(kind: Kind<'a>, codecs: &'a CodecRegistry) -> SessionPlan<'a> {
+        SessionPlan {
+            kind,
+            rate: None,
+            channels: None,
+            ptime: Duration::from_millis(10),
+            max_datagram: 1_472,
+            codecs,
+        }
+    }
+
+    fn rtp<'a>(codec: Option<&'a EncodingName>, payload_type: Option<u8>) -> Kind<'a> {
+        Kind::Rtp {
+            codec,
+            payload_type,
+        }
+    }
+
+    #[test]
+    fn raw_streams_are_planned_as_they_are_stored() {
+        let codecs = CodecRegistry::pcm();
+        let plan = session(Kind::Raw { format: None }, &codecs);
+        let offers = [
+            offer(Some("s16le"), 44_100, 1),
+            offer(Some("s24le"), 44_100, 2),
+            offer(Some("s24le"), 44_100, 2),
+            offer(None, 8_000, 1),
+        ];
+        let plans = plan.streams(&offers).unwrap();
+        let seen: Vec<_> = plans
+            .iter()
+            .map(|p| (p.describe(), p.packet.frames, p.stored.to_string()))
+            .collect();
+        assert_eq!(seen[0], ("s16le/44100/1".into(), 441, "s16le".into()));
+        assert_eq!(seen[1], ("s24le/44100/2".into(), 221, "s24le".into()));
+        assert_eq!(seen[3], ("s16le/8000/1".into(), 80, "s16le".into()));
+        assert_eq!(
+            plan.notices(&plans),
+            [
+                "ptime shortened from 10 ms to 5.0113 ms so that a datagram of s24le/44100/2 \
+                 stays within 1472 bytes"
+            ]
+        );
+    }
+
+    #[test]
+    fn rtp_takes_l24_for_more_than_16_bits_and_static_types_where_they_match() {
+        let codecs = CodecRegistry::pcm();
+        let plan = session(rtp(None, None), &codecs);
+        let offers = [
+            offer(Some("s24le"), 48_000, 1),
+            offer(Some("s16le"), 44_100, 2),
+            offer(Some("u8"), 44_100, 1),
+            offer(None, 48_000, 1),
+            offer(Some("f32le"), 48_000, 1),
+        ];
+        let plans = plan.streams(&offers).unwrap();
+        let seen: Vec<_> = plans
+            .iter()
+            .map(|p| (p.describe(), p.payload_type))
+            .collect();
+        assert_eq!(seen[0], ("L24/48000/1".into(), 96));
+        assert_eq!(seen[1], ("L16/44100/2".into(), 10));
+        assert_eq!(seen[2], ("L16/44100/1".into(), 11));
+        assert_eq!(seen[3], ("L16/48000/1".into(), 97));
+        assert_eq!(seen[4], ("L24/48000/1".into(), 96));
+        // The byte order is changed by whoever sends, everything else by whoever reads.
+        assert_eq!(plans[1].stored, PcmFormat::S16LE);
+        assert_eq!(plans[4].stored.to_string(), "s24be");
+    }
+
+    #[test]
+    fn a_payload_type_asked_for_must_fit_and_counts_on_for_further_formats() {
+        let codecs = CodecRegistry::pcm();
+        let offers = [
+            offer(Some("s16le"), 44_100, 2),
+            offer(Some("s16le"), 48_000, 2),
+        ];
+        let types = |pt| {
+            let plans = session(rtp(None, Some(pt)), &codecs).streams(&offers)?;
+            Ok::<_, ConfigError>(plans.iter().map(|p| p.payload_type).collect::<Vec<_>>())
+        };
+        assert_eq!(types(100).unwrap(), [100, 101]);
+        let err = types(10).unwrap_err().to_string();
+        assert!(err.contains("rate") && err.contains("44100"), "{err}");
+        let err = types(127).unwrap_err().to_string();
+        assert!(err.contains("pt") && err.contains("127"), "{err}");
+        let pcmu = EncodingName::PCMU;
+        let one = session(rtp(Some(&pcmu), Some(0)), &codecs);
+        let err = one.streams(&offers[1..]).unwrap_err().to_string();
+        assert!(err.contains("8000"), "{err}");
+    }
+
+    #[test]
+    fn impossible_wishes_name_the_field() {
+        let codecs = CodecRegistry::pcm();
+        let offers = [offer(Some("s16le"), 44_100, 2)];
+        let field = |change: &dyn Fn(&mut SessionPlan<'_>)| {
+            let mut plan = session(rtp(None, None), &codecs);
+            change(&mut plan);
+            plan.streams(&offers).unwrap_err().field
+        };
+        assert_eq!(field(&|p| p.rate = Some(SampleRate::HZ_48000)), "rate");
+        assert_eq!(field(&|p| p.channels = Some(Channels::MONO)), "channels");
+        assert_eq!(field(&|p| p.ptime = Duration::from_micros(1)), "ptime");
+        assert_eq!(field(&|p| p.ptime = Duration::from_secs(2)), "ptime");
+        assert_eq!(field(&|p| p.max_datagram = 15), "mtu");
+        let opus = EncodingName::new("opus").unwrap();
+        let unknown = session(rtp(Some(&opus), None), &codecs);
+        let err = unknown.streams(&offers).unwrap_err().to_string();
+        assert!(err.contains("opus") && err.contains("L16"), "{err}");
+    }
+}

@@ -1,0 +1,295 @@
+//! From a configuration to running threads. Everything that can be refused is refused here.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use audiox_core::ConfigError;
+use audiox_core::format::PcmFormat;
+use audiox_core::sender::{Sender, SenderConfig};
+use audiox_core::source::Source;
+use audiox_core::time::{RtpTimestamp, SeqNum};
+use audiox_io::{Prefetch, PrefetchConfig, PrefetchReader};
+use audiox_net::clock::Clock;
+use audiox_net::endpoint::{NetAddress, RtpEndpoint};
+use audiox_net::{Endpoint, StopFlag};
+
+use super::control::{self, Heard};
+use super::feed::Feed;
+use super::handle::StreamerHandle;
+use super::identity::Identifiers;
+use super::pace::Work;
+use super::plan::{Kind, Offer, SessionPlan, StreamPlan};
+use super::session;
+use super::sockets::Sockets;
+use super::status::Status;
+use super::stream::Stream;
+use super::{StreamSpec, StreamerConfig};
+use crate::Error;
+
+pub(super) fn start(
+    config: StreamerConfig,
+    specs: Vec<StreamSpec>,
+) -> Result<StreamerHandle, Error> {
+    if specs.is_empty() {
+        return Err(ConfigError::new("sources", "nothing", "give at least one to send").into());
+    }
+    config.start.check()?;
+    let (at, rtp) = destination(&config.to)?;
+    let socket = at.sender()?;
+    let to = socket.connect.expect("a sender's socket is connected");
+    let (names, sources): (Vec<_>, Vec<_>) = specs.into_iter().map(|s| (s.name, s.source)).unzip();
+    let session = session_plan(&config, at, to);
+    let offers: Vec<_> = sources.iter().map(|s| offer(&**s)).collect();
+    let plans = session.streams(&offers)?;
+    let mut notices = session.notices(&plans);
+    notices.extend(config.start.notice());
+
+    let clock = Clock::new();
+    let mut sockets: Vec<Sockets> = Vec::with_capacity(plans.len());
+    for _ in &plans {
+        sockets.push(match rtp {
+            Some(rtp) => Sockets::rtp(&socket, to, rtp.rtcp, sockets.last())?,
+            None => Sockets::raw(&socket)?,
+        });
+    }
+    if !sockets.iter().all(|s| s.media.report().dscp_set) {
+        notices.push("the system does not let datagrams be marked with a class of service".into());
+    }
+    let statuses: Vec<_> = names
+        .into_iter()
+        .zip(&plans)
+        .zip(&sockets)
+        .map(|((name, plan), s)| {
+            let local = s.media.local_addr();
+            Arc::new(Status::new(name, plan.format.rate, local))
+        })
+        .collect();
+
+    let mut identity = Identity::new(&config, rtp);
+    let senders = plans
+        .iter()
+        .map(|plan| identity.sender(plan, &config, clock))
+        .collect::<Result<Vec<_>, ConfigError>>()?;
+    let sdp = rtp.map(|rtp| {
+        let from = sockets[0].media.local_addr().ip();
+        let described = session::Described {
+            name: &config.session_name,
+            from,
+            to,
+            rtp,
+            cname: &identity.cname,
+            ssrcs: &identity.taken,
+        };
+        described.write(&plans, clock).to_string()
+    });
+    let heard = heard(&sockets, &statuses);
+
+    let live: Vec<_> = sources.iter().map(|s| s.frames_left().is_none()).collect();
+    let stored = plans.iter().map(|p| p.stored);
+    let (prefetch, readers) = read_ahead(sources.into_iter().zip(stored).collect(), &live)?;
+    let mut streams = Vec::with_capacity(plans.len());
+    for (((((plan, reader), sender), sockets), status), live) in plans
+        .into_iter()
+        .zip(readers)
+        .zip(senders)
+        .zip(sockets)
+        .zip(&statuses)
+        .zip(live)
+    {
+        let encoder = plan.encoder(&config.codecs)?;
+        let feed = Feed::new(reader, &plan, sender.header_len(), encoder);
+        let mut stream = Stream::new(plan, sender, feed, sockets, status.clone(), live);
+        stream.prime()?;
+        streams.push(stream);
+    }
+
+    let (stop, listener_stop) = (StopFlag::new(), StopFlag::new());
+    let mut handle = StreamerHandle {
+        clock,
+        stop: stop.clone(),
+        listener_stop: listener_stop.clone(),
+        notices,
+        sdp,
+        start_time: std::time::SystemTime::now(),
+        start: Arc::new(AtomicU64::new(0)),
+        statuses,
+        rejected: None,
+        pacing: None,
+        listener: None,
+        prefetch,
+    };
+    let mut incoming = None;
+    if rtp.is_some() {
+        let (thread, output, rejected) =
+            control::listen(heard, identity.taken, clock, listener_stop)?;
+        handle.listener = Some(thread);
+        handle.rejected = Some(rejected);
+        incoming = Some(output);
+    }
+    let work = Work::new(clock, streams, incoming);
+    // Reading ahead took its time.
+    config.start.check()?;
+    let (point, start_time) = config.start.settle(&clock);
+    handle.start_time = start_time;
+    let settled = handle.start.clone();
+    let pacing = std::thread::Builder::new()
+        .name("audiox-pace".to_owned())
+        .spawn(move || {
+            let started = |at: audiox_core::time::Instant| settled.store(at.as_nanos(), Relaxed);
+            work.run_to_end(point, config.catch_up, config.priority, &stop, started)
+        })
+        .map_err(no_thread)?;
+    handle.pacing = Some(pacing);
+    Ok(handle)
+}
+
+fn destination(to: &Endpoint) -> Result<(&NetAddress, Option<&RtpEndpoint>), ConfigError> {
+    match to {
+        Endpoint::Udp(udp) => Ok((&udp.at, None)),
+        Endpoint::Rtp(rtp) => Ok((&rtp.at, Some(rtp))),
+        Endpoint::Sdp(path) => Err(ConfigError::new(
+            "to",
+            path.display(),
+            "a session description is for receiving; send to udp://host:port or rtp://host:port",
+        )),
+    }
+}
+
+fn session_plan<'a>(
+    config: &'a StreamerConfig,
+    at: &NetAddress,
+    to: SocketAddr,
+) -> SessionPlan<'a> {
+    let (kind, rate, channels, ptime) = match &config.to {
+        Endpoint::Rtp(rtp) => (
+            Kind::Rtp {
+                codec: rtp.codec.as_ref(),
+                payload_type: rtp.payload_type,
+            },
+            rtp.rate,
+            rtp.channels,
+            rtp.ptime,
+        ),
+        Endpoint::Udp(udp) => (
+            Kind::Raw { format: udp.format },
+            udp.rate,
+            udp.channels,
+            udp.ptime,
+        ),
+        Endpoint::Sdp(_) => (Kind::Raw { format: None }, None, None, None),
+    };
+    SessionPlan {
+        kind,
+        rate,
+        channels,
+        ptime: config.ptime.or(ptime).unwrap_or(DEFAULT_PTIME),
+        max_datagram: config
+            .max_datagram
+            .unwrap_or_else(|| at.options.max_datagram(to.ip())),
+        codecs: &config.codecs,
+    }
+}
+
+fn offer(source: &dyn Source) -> Offer {
+    Offer {
+        format: source.format(),
+        native: source.native(),
+    }
+}
+
+/// The sockets on which receivers' reports come, each once.
+fn heard(sockets: &[Sockets], statuses: &[Arc<Status>]) -> Vec<Heard> {
+    let mut heard: Vec<Heard> = Vec::new();
+    for (sockets, status) in sockets.iter().zip(statuses) {
+        if let Some(control) = &sockets.control
+            && !heard.iter().any(|(s, _)| Arc::ptr_eq(s, &control.socket))
+        {
+            heard.push((control.socket.clone(), status.clone()));
+        }
+    }
+    heard
+}
+
+/// Starts reading ahead and waits until there is enough to begin. Sources that may block have a
+/// thread each, since one that has to wait would keep the others waiting.
+fn read_ahead(
+    sources: Vec<(Box<dyn Source>, PcmFormat)>,
+    live: &[bool],
+) -> Result<(Vec<Prefetch>, Vec<PrefetchReader>), Error> {
+    let mut threads = Vec::new();
+    let mut readers: Vec<(usize, PrefetchReader)> = Vec::new();
+    let (blocking, ready): (Vec<_>, Vec<_>) =
+        sources.into_iter().enumerate().partition(|(i, _)| live[*i]);
+    let groups = blocking.into_iter().map(|one| vec![one]);
+    for group in groups.chain([ready]).filter(|g| !g.is_empty()) {
+        let (ids, sources): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+        let (thread, made) = Prefetch::spawn(sources, PrefetchConfig::default())?;
+        threads.push(thread);
+        readers.extend(ids.into_iter().zip(made));
+    }
+    let deadline = std::time::Instant::now() + FILL;
+    for thread in &threads {
+        thread.wait_filled(deadline.saturating_duration_since(std::time::Instant::now()));
+    }
+    readers.sort_by_key(|(i, _)| *i);
+    Ok((threads, readers.into_iter().map(|(_, r)| r).collect()))
+}
+
+/// What tells the streams apart.
+struct Identity {
+    ids: Identifiers,
+    cname: String,
+    /// The first SSRC, where it was asked for.
+    asked: Option<u32>,
+    taken: Vec<u32>,
+}
+
+impl Identity {
+    fn new(config: &StreamerConfig, rtp: Option<&RtpEndpoint>) -> Self {
+        let mut ids = Identifiers::new(config.seed);
+        let cname = config.cname.clone().unwrap_or_else(|| ids.cname());
+        Self {
+            ids,
+            cname,
+            asked: rtp.and_then(|r| r.ssrc),
+            taken: Vec::new(),
+        }
+    }
+
+    /// A sender as planned; streams after the first of an SSRC asked for take those after it.
+    fn sender(
+        &mut self,
+        plan: &StreamPlan,
+        config: &StreamerConfig,
+        clock: Clock,
+    ) -> Result<Sender, ConfigError> {
+        let ssrc = match self.asked {
+            Some(first) => first.wrapping_add(self.taken.len() as u32),
+            None => self.ids.ssrc(&self.taken),
+        };
+        self.taken.push(ssrc);
+        let sender = SenderConfig {
+            framing: plan.framing,
+            payload_type: plan.payload_type,
+            ssrc,
+            first_seq: SeqNum(self.ids.next() as u16),
+            first_timestamp: RtpTimestamp(self.ids.next() as u32),
+            cname: self.cname.clone(),
+            wall: clock.anchor(),
+        };
+        Sender::new(sender, plan.encoder(&config.codecs)?, clock.now())
+    }
+}
+
+fn no_thread(source: std::io::Error) -> Error {
+    Error::Io {
+        what: "cannot start a thread".to_owned(),
+        source,
+    }
+}
+
+const DEFAULT_PTIME: Duration = Duration::from_millis(10);
+/// How long to wait for sources to be read ahead. Slower ones start with what they have.
+const FILL: Duration = Duration::from_secs(1);

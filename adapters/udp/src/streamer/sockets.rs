@@ -1,0 +1,97 @@
+//! The sockets of one stream, and where its reports go.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use audiox_net::udp::{RtcpPort, RtpSockets, UdpError, UdpSocketConfig, UdpTransport};
+
+use crate::Error;
+
+/// The sockets of one stream. Nothing done with them waits.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    /// Connected to the destination.
+    pub(super) media: Arc<UdpTransport>,
+    pub(super) control: Option<Control>,
+}
+
+/// Where RTCP travels.
+#[derive(Debug, Clone)]
+pub(super) struct Control {
+    pub(super) socket: Arc<UdpTransport>,
+    /// `None` where the socket is the media one, which is connected.
+    to: Option<SocketAddr>,
+}
+
+impl Sockets {
+    /// Opens the socket of a raw stream.
+    pub(super) fn raw(config: &UdpSocketConfig) -> Result<Self, Error> {
+        Ok(Self {
+            media: shared(UdpTransport::open(config)?)?,
+            control: None,
+        })
+    }
+
+    /// Opens the sockets of an RTP stream to `to`: RTP's port is any, RTCP's the next where that
+    /// can be had, otherwise any too.
+    ///
+    /// Members of a multicast group report to the group, where all streams can hear them on one
+    /// socket: that of the stream `before`.
+    pub(super) fn rtp(
+        config: &UdpSocketConfig,
+        to: SocketAddr,
+        rtcp: RtcpPort,
+        before: Option<&Self>,
+    ) -> Result<Self, Error> {
+        let control_to = SocketAddr::new(to.ip(), rtcp.beside(to.port())?);
+        if to.ip().is_multicast()
+            && let Some(control) = before.and_then(|b| b.control.as_ref())
+            && control.to.is_some()
+        {
+            return Ok(Self {
+                control: Some(control.clone()),
+                ..Self::raw(config)?
+            });
+        }
+        let opened = match RtpSockets::open(config, rtcp) {
+            Err(UdpError::AddressInUse { .. }) => RtpSockets {
+                rtp: UdpTransport::open(config)?,
+                rtcp: Some(UdpTransport::open(&UdpSocketConfig {
+                    connect: None,
+                    ..config.clone()
+                })?),
+            },
+            opened => opened?,
+        };
+        let media = shared(opened.rtp)?;
+        let control = match opened.rtcp {
+            Some(socket) => Control {
+                socket: shared(socket)?,
+                to: Some(control_to),
+            },
+            None => Control {
+                socket: media.clone(),
+                to: None,
+            },
+        };
+        Ok(Self {
+            media,
+            control: Some(control),
+        })
+    }
+
+    /// Sends a report. Reports repeat, so one that does not get out is not missed.
+    pub(super) fn report(&self, datagram: &[u8]) {
+        if let Some(control) = &self.control {
+            let _ = match control.to {
+                Some(to) => control.socket.send_to(datagram, to),
+                None => control.socket.send(datagram),
+            };
+        }
+    }
+}
+
+fn shared(socket: UdpTransport) -> Result<Arc<UdpTransport>, Error> {
+    socket.set_nonblocking()?;
+    Ok(Arc::new(socket))
+}

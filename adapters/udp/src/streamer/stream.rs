@@ -1,0 +1,317 @@
+//! One stream in the hands of the pacing thread.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use audiox_core::pacer::{CatchUp, Pacer};
+use audiox_core::packet::Framing;
+use audiox_core::sender::Sender;
+use audiox_core::stats::ScheduleStats;
+use audiox_core::time::{Instant, MediaTime};
+use audiox_net::clock::Clock;
+use audiox_net::udp::{SendOutcome, UdpCounts};
+
+use super::feed::{Feed, Packet, Prepared};
+use super::plan::StreamPlan;
+use super::report::{StreamEnd, StreamReport};
+use super::sockets::Sockets;
+use super::status::{ENDED, SENDING, Status};
+use crate::Error;
+
+/// A stream: its next packet, its schedule, its sockets.
+#[derive(Debug)]
+pub(super) struct Stream {
+    sender: Sender,
+    feed: Feed,
+    sockets: Sockets,
+    status: Arc<Status>,
+    plan: StreamPlan,
+    live: bool,
+    pacer: Pacer,
+    schedule: ScheduleStats,
+    counts: UdpCounts,
+    bytes: u64,
+    frames: u64,
+    gap_frames: u64,
+    underruns: u64,
+    state: State,
+    stopped: bool,
+    failure: Option<Error>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum State {
+    /// A packet is ready and waits for its time.
+    Ready(Packet),
+    /// The packet due then is not made yet.
+    Waiting {
+        due: Instant,
+    },
+    /// The packet due then was not there in time.
+    Dry {
+        due: Instant,
+    },
+    /// All packets are out; the last one's duration passes.
+    Ending,
+    Done,
+}
+
+impl Stream {
+    /// A stream that sends what `feed` makes. `live` says that the source may run dry because
+    /// its audio does not exist yet, so that time passes there too.
+    pub(super) fn new(
+        plan: StreamPlan,
+        sender: Sender,
+        feed: Feed,
+        sockets: Sockets,
+        status: Arc<Status>,
+        live: bool,
+    ) -> Self {
+        let rate = plan.format.rate;
+        Self {
+            pacer: Pacer::new(Instant::EPOCH, rate, CatchUp::Burst),
+            schedule: ScheduleStats::new(rate, plan.packet.ptime),
+            sender,
+            feed,
+            sockets,
+            status,
+            plan,
+            live,
+            counts: UdpCounts::default(),
+            bytes: 0,
+            frames: 0,
+            gap_frames: 0,
+            underruns: 0,
+            state: State::Waiting {
+                due: Instant::EPOCH,
+            },
+            stopped: false,
+            failure: None,
+        }
+    }
+
+    /// Makes the first packet ready, where the source has one by now.
+    ///
+    /// # Errors
+    /// There is none and none will come.
+    pub(super) fn prime(&mut self) -> Result<(), Error> {
+        match self.feed.prepare() {
+            Prepared::Packet(packet) => self.state = State::Ready(packet),
+            Prepared::Starved => {}
+            Prepared::Ended => {
+                return Err(match self.feed.take_error() {
+                    Some(e) => e.into(),
+                    None => Error::Empty(self.status.name().to_owned()),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Fixes the time of frame 0, which is the first deadline, and the clock that reports go by.
+    pub(super) fn begin(&mut self, clock: &Clock, start: Instant, catch_up: CatchUp) {
+        self.pacer = Pacer::new(start, self.plan.format.rate, catch_up);
+        self.sender.set_wall(clock.anchor());
+        self.sender.set_capture(MediaTime(0), start);
+        if let State::Waiting { due } = &mut self.state {
+            *due = start;
+        }
+        self.status.state.store(SENDING, Relaxed);
+    }
+
+    /// At a deadline: sends the packet that is ready, and nothing else. Returns the time after
+    /// it.
+    pub(super) fn send(&mut self, now: Instant, clock: &Clock) -> Instant {
+        let packet = match self.state {
+            State::Ready(packet) => packet,
+            State::Waiting { due } if now >= due => {
+                self.state = State::Dry { due };
+                self.underruns += 1;
+                return now;
+            }
+            _ => return now,
+        };
+        let skipped = self.pacer.skip_late(now, self.plan.packet.frames as u64);
+        if skipped > 0 {
+            // The packet at hand is the first of those left out.
+            self.sender.skip(skipped);
+            self.feed
+                .discard(skipped.saturating_sub(packet.frames as u64));
+            self.wait();
+            return now;
+        }
+        let due = self.pacer.next_deadline();
+        let datagram = self.feed.datagram();
+        let written = self
+            .sender
+            .transmit_in_place(packet.frames, packet.len, datagram)
+            .map(|t| &datagram[..t.len]);
+        // The buffer was made for the longest packet, so there is always something written.
+        let outcome = written.map(|datagram| self.sockets.media.send(datagram));
+        let sent_at = clock.now();
+        self.schedule.record(due, sent_at);
+        self.pacer.advance(packet.frames as u64);
+        self.wait();
+        match outcome {
+            Ok(Ok(outcome)) => self.count(outcome, &packet),
+            Ok(Err(e)) => {
+                self.failure = Some(e.into());
+                self.state = State::Done;
+            }
+            Err(_) => {}
+        }
+        sent_at
+    }
+
+    /// After the deadline: makes the next packet ready and returns when to come back; `None` when
+    /// the stream is over.
+    pub(super) fn prepare(&mut self, now: Instant, buf: &mut [u8]) -> Option<Instant> {
+        let again = match self.state {
+            State::Ready(_) => Some(self.pacer.next_deadline()),
+            State::Waiting { due } | State::Dry { due } => match self.feed.prepare() {
+                Prepared::Packet(packet) => {
+                    self.pass_gap(now);
+                    self.state = State::Ready(packet);
+                    Some(self.pacer.next_deadline())
+                }
+                Prepared::Starved if due > now => Some(due.min(now + RETRY)),
+                Prepared::Starved => Some(now + RETRY),
+                Prepared::Ended => {
+                    self.state = State::Ending;
+                    Some(self.pacer.next_deadline())
+                }
+            },
+            State::Ending => {
+                self.goodbye(now, buf);
+                None
+            }
+            State::Done => None,
+        };
+        self.publish();
+        again
+    }
+
+    /// Sends a report where one is due, and says whether it did.
+    pub(super) fn report(&mut self, now: Instant, buf: &mut [u8]) -> bool {
+        if self.sender.poll_timeout().is_none_or(|at| at > now) {
+            return false;
+        }
+        match self.sender.poll_transmit(now, buf) {
+            Some(transmit) => self.sockets.report(&buf[..transmit.len]),
+            None => return false,
+        }
+        true
+    }
+
+    /// Takes a report from a receiver. What is malformed in it, the sender counts.
+    pub(super) fn handle_report(&mut self, arrival: Instant, datagram: &[u8]) {
+        let _ = self.sender.handle_rtcp(arrival, datagram);
+        self.status.set_remote(self.sender.stats());
+    }
+
+    /// Ends the stream before its time, with a goodbye.
+    pub(super) fn stop(&mut self, now: Instant, buf: &mut [u8]) {
+        if self.state != State::Done {
+            self.stopped = true;
+            self.goodbye(now, buf);
+            self.publish();
+        }
+    }
+
+    pub(super) fn ssrc(&self) -> Option<u32> {
+        (self.plan.framing == Framing::Rtp).then(|| self.sender.ssrc())
+    }
+
+    /// When the first packet went out.
+    pub(super) fn first_sent(&self) -> Option<Instant> {
+        self.schedule.first().map(|(_, sent)| sent)
+    }
+
+    /// What became of the stream.
+    pub(super) fn into_report(mut self) -> StreamReport {
+        let source_error = self.feed.take_error().map(Error::from);
+        let end = match self.failure.take().or(source_error) {
+            Some(e) => StreamEnd::Failed(e),
+            None if self.stopped => StreamEnd::Stopped,
+            None => StreamEnd::Complete,
+        };
+        let now = self.status.snapshot();
+        StreamReport {
+            name: now.name,
+            local: self.sockets.media.local_addr(),
+            ssrc: self.ssrc(),
+            format: self.plan.describe(),
+            ptime: self.plan.packet.ptime,
+            end,
+            packets: now.packets,
+            bytes: now.bytes,
+            frames: now.frames,
+            frames_skipped: now.frames_skipped,
+            refused: now.refused,
+            dropped: now.dropped,
+            underruns: now.underruns,
+            schedule: self.schedule.summary(),
+            remote: now.remote,
+        }
+    }
+
+    fn wait(&mut self) {
+        self.state = State::Waiting {
+            due: self.pacer.next_deadline(),
+        };
+    }
+
+    /// A live source that ran dry has been silent for as long; its next audio is of now.
+    fn pass_gap(&mut self, now: Instant) {
+        let State::Dry { due } = self.state else {
+            return;
+        };
+        let packet = self.plan.packet.frames as u64;
+        let behind = self.plan.format.rate.frames_in(now.saturating_since(due));
+        let gap = behind - behind % packet;
+        if self.live && gap > 0 {
+            self.sender.skip(gap);
+            self.pacer.advance(gap);
+            self.gap_frames += gap;
+        }
+    }
+
+    fn count(&mut self, outcome: SendOutcome, packet: &Packet) {
+        self.counts.count_send(outcome, packet.len);
+        if matches!(outcome, SendOutcome::Sent | SendOutcome::Refused) {
+            self.bytes += packet.len as u64;
+            self.frames += packet.frames as u64;
+        }
+        self.status.raise_peak(packet.peak);
+    }
+
+    fn goodbye(&mut self, now: Instant, buf: &mut [u8]) {
+        self.state = State::Done;
+        self.sender.finish();
+        while let Some(transmit) = self.sender.poll_transmit(now, buf) {
+            self.sockets.report(&buf[..transmit.len]);
+        }
+    }
+
+    fn publish(&self) {
+        let s = &*self.status;
+        s.packets.store(self.counts.sent, Relaxed);
+        s.bytes.store(self.bytes, Relaxed);
+        s.frames.store(self.frames, Relaxed);
+        s.position.store(self.pacer.position(), Relaxed);
+        s.refused.store(self.counts.refused, Relaxed);
+        s.dropped.store(self.counts.dropped(), Relaxed);
+        s.underruns.store(self.underruns, Relaxed);
+        s.late.store(self.schedule.late(), Relaxed);
+        let skipped = self.pacer.skipped() + self.gap_frames;
+        s.skipped.store(skipped, Relaxed);
+        s.set_drift(self.schedule.drift_frames());
+        if self.state == State::Done {
+            s.state.store(ENDED, Relaxed);
+        }
+    }
+}
+
+/// How often a source that is too slow is asked again.
+const RETRY: Duration = Duration::from_millis(1);
