@@ -57,6 +57,12 @@ pub(super) fn start(
     if !sockets.iter().all(|s| s.media.report().dscp_set) {
         notices.push("the system does not let datagrams be marked with a class of service".into());
     }
+    if sockets[0].control.as_ref().is_some_and(|c| c.deaf) {
+        notices.push(
+            "another program has the group's RTCP port, so reports of its members are not heard"
+                .into(),
+        );
+    }
     let statuses: Vec<_> = names
         .into_iter()
         .zip(&plans)

@@ -21,6 +21,8 @@ pub(super) struct Control {
     pub(super) socket: Arc<UdpTransport>,
     /// `None` where the socket is the media one, which is connected.
     to: Option<SocketAddr>,
+    /// Another program has the port to which members of the group report.
+    pub(super) deaf: bool,
 }
 
 impl Sockets {
@@ -53,14 +55,18 @@ impl Sockets {
                 ..Self::raw(config)?
             });
         }
+        let mut deaf = false;
         let opened = match RtpSockets::open(config, rtcp) {
-            Err(UdpError::AddressInUse { .. }) => RtpSockets {
-                rtp: UdpTransport::open(config)?,
-                rtcp: Some(UdpTransport::open(&UdpSocketConfig {
-                    connect: None,
-                    ..config.clone()
-                })?),
-            },
+            Err(UdpError::AddressInUse { .. }) => {
+                deaf = to.ip().is_multicast();
+                RtpSockets {
+                    rtp: UdpTransport::open(config)?,
+                    rtcp: Some(UdpTransport::open(&UdpSocketConfig {
+                        connect: None,
+                        ..config.clone()
+                    })?),
+                }
+            }
             opened => opened?,
         };
         let media = shared(opened.rtp)?;
@@ -68,10 +74,12 @@ impl Sockets {
             Some(socket) => Control {
                 socket: shared(socket)?,
                 to: Some(control_to),
+                deaf,
             },
             None => Control {
                 socket: media.clone(),
                 to: None,
+                deaf,
             },
         };
         Ok(Self {
