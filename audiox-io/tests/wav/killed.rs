@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use super::ffmpeg::output_of;
 use super::support::{format, native_bytes};
 use audiox_core::format::{SampleFormat, StreamFormat};
 use audiox_core::source::Sink;
@@ -128,18 +129,8 @@ fn a_killed_recording_is_valid_up_to_its_last_second() {
 
 /// The samples as ffmpeg reads them.
 fn ffmpeg_decodes(path: &Path) -> Vec<u8> {
-    let ffmpeg = Command::new("ffmpeg")
-        .args(["-v", "error", "-i"])
-        .arg(path)
-        .args(["-f", "s16le", "-"])
-        .output()
-        .expect("ffmpeg is needed; install it with scripts/bootstrap.sh test");
-    let complaints = String::from_utf8_lossy(&ffmpeg.stderr);
-    assert!(
-        ffmpeg.status.success() && complaints.is_empty(),
-        "{complaints}"
-    );
-    ffmpeg.stdout
+    let raw = ["-v", "error", "-i", "FILE", "-f", "s16le", "-"];
+    output_of("ffmpeg", &raw, path)
 }
 
 #[test]

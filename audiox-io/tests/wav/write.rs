@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Cursor, ErrorKind, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex};
 
+use super::ffmpeg::probed;
 use super::support::{format, native_bytes, samples};
 use audiox_core::block::AudioRef;
 use audiox_core::format::{Channels, SampleFormat, StreamFormat};
@@ -373,6 +374,10 @@ fn a_real_file_past_four_gibibytes_is_read_back() {
     assert_eq!(source.format(), stream);
     assert_eq!(source.frames(), frames);
     assert!(frames * 64 > 1 << 32);
+    assert_eq!(
+        probed(&path, "channels,duration_ts"),
+        format!("16,{frames}")
+    );
     let mut out = [0; 64];
     source.read_native(&mut out).unwrap();
     assert_eq!(out, start[..]);
