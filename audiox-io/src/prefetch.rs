@@ -277,7 +277,11 @@ impl Stream {
             Ok(0) => Turn::Ended,
             Ok(bytes) => {
                 self.ring.push_slice(&self.chunk[..bytes]);
-                Turn::Read
+                // Known at once where it can be, so that a short last block is no underrun.
+                match self.source.frames_left() {
+                    Some(0) => Turn::Ended,
+                    _ => Turn::Read,
+                }
             }
             Err(e) => {
                 // The only one: the stream ends with it.

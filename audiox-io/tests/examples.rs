@@ -1,4 +1,4 @@
-//! Runs the example programs, which cargo builds with the tests, and looks at what they wrote.
+//! Runs the example programs, which cargo mostly builds with the tests, and looks at what they wrote.
 #![cfg(test)]
 
 use std::env;
@@ -16,13 +16,12 @@ fn run(example: &str, args: &[&OsStr]) -> String {
         .join("examples")
         .join(example)
         .with_extension(env::consts::EXE_EXTENSION);
-    let output = Command::new(&program).args(args).output();
-    let output = output.unwrap_or_else(|e| {
-        panic!(
-            "{}: {e}; build it with cargo build --examples",
-            program.display()
-        )
-    });
+    if !program.exists() {
+        // Cargo was asked for certain tests only.
+        let build = ["build", "--package", "audiox-io", "--examples"];
+        Command::new(env!("CARGO")).args(build).status().unwrap();
+    }
+    let output = Command::new(&program).args(args).output().unwrap();
     assert!(
         output.status.success(),
         "{}",
