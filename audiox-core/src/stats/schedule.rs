@@ -57,7 +57,7 @@ impl ScheduleStats {
             late: 0,
             first: None,
             last: (Instant::EPOCH, Instant::EPOCH),
-            fit: LineLineFit::default(),
+            fit: LineFit::default(),
             floor: Floor::default(),
         }
     }
