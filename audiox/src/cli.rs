@@ -1,0 +1,111 @@
+//! The command line: what is asked for, and what is told about it.
+
+mod failure;
+mod interrupt;
+mod link;
+mod meter;
+mod model;
+mod output;
+mod plot;
+mod recv;
+mod send;
+mod sim;
+mod text;
+mod usage;
+mod value;
+
+use std::process::ExitCode;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use tracing_subscriber::filter::LevelFilter;
+
+use failure::Failure;
+use output::{Mode, Output};
+
+/// Live audio between machines: files, folders, test signals and pipes, over UDP and RTP.
+#[derive(Debug, Parser)]
+#[command(name = "audiox", version, after_help = EXAMPLES)]
+#[command(
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Messages")]
+struct Common {
+    /// Tell more on standard error; twice for even more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// Tell nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "json")]
+    quiet: bool,
+    /// Tell notices, statistics (once a second) and the summary as one JSON object a line, on
+    /// standard output, or on standard error where that carries audio
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Send(Box<send::SendArgs>),
+    Recv(Box<recv::RecvArgs>),
+    Link(link::RelayArgs),
+    Sim(sim::SimArgs),
+    Plot(plot::PlotArgs),
+}
+
+/// Runs the command and says how it went.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => return usage::explain(&e),
+    };
+    start_tracing(cli.common.verbose);
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let mode = match cli.common {
+        Common { quiet: true, .. } => Mode::Quiet,
+        Common { json: true, .. } => Mode::Json,
+        _ => Mode::Text,
+    };
+    match cli.command {
+        Command::Send(args) => send::run(*args, Output::new(mode)),
+        Command::Recv(args) => recv::run(*args, Output::new(mode)),
+        Command::Link(args) => link::run(args, Output::new(mode)),
+        Command::Sim(args) => sim::run(args, Output::new(mode)),
+        Command::Plot(args) => plot::run(args, &Output::new(mode)),
+    }
+}
+
+fn start_tracing(verbose: u8) {
+    let level = match verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  audiox send take1.wav take2.wav --to udp://192.168.2.20:12345
+  audiox send recordings/ --to 'rtp://239.1.2.3:5004?codec=L24&ptime=5' --sdp session.sdp
+  audiox recv session.sdp --to multitrack.wav
+  audiox send tone:440 --to rtp://127.0.0.1:5004
+
+Exit codes: 0 done (also after one Ctrl-C), 1 failed, 2 wrong usage, 130 after a second Ctrl-C.";

@@ -1,0 +1,243 @@
+//! `audiox recv`: streams from the network into files or a pipe.
+
+mod report;
+
+use std::thread;
+use std::time::Duration;
+
+use audiox::core::format::{Channels, PcmFormat, SampleFormat, SampleRate};
+use audiox::net::Endpoint;
+use audiox::net::udp::Interface;
+use audiox::udp::node::{Listen, Node, NodeConfig, NodeHandle, NodeReport};
+use audiox::{SinkName, recv};
+use clap::Args;
+
+use super::failure::Failure;
+use super::interrupt::Interrupt;
+use super::meter::Meter;
+use super::output::Output;
+use super::text::{Clock, Scaled, Short, bars, count};
+use super::value;
+
+/// Receive any number of streams and record them, aligned to the frame
+///
+/// Ends at Ctrl-C, after --duration, or with --once when every stream has ended. What is missing
+/// is filled with silence and listed, with its place and cause, in a JSON file beside the
+/// recording.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct RecvArgs {
+    /// What to listen to: udp://[HOST]:PORT, rtp://[HOST]:PORT?codec=L16&rate=48000&channels=2,
+    /// or a session description, FILE.sdp. HOST is a multicast group or an address of this
+    /// machine; left out, it is any
+    #[arg(value_name = "URL", required = true)]
+    from: Vec<String>,
+    /// Where to: FILE.wav (all streams as its tracks), FOLDER/ (a file each), - (raw PCM on
+    /// standard output) or null:
+    #[arg(long, value_name = "SINK")]
+    to: String,
+
+    /// End when every stream that was heard has ended
+    #[arg(long, help_heading = "End")]
+    once: bool,
+    /// End after this time
+    #[arg(long, value_name = "TIME", value_parser = value::duration, help_heading = "End")]
+    duration: Option<Duration>,
+    /// A stream has ended when it says so or after this much silence on the wire
+    #[arg(long, value_name = "TIME", value_parser = value::duration, default_value = "5s")]
+    #[arg(help_heading = "End")]
+    idle: Duration,
+
+    /// How long frames wait for stragglers before they are written, 100ms to 60s
+    #[arg(long, value_name = "TIME", value_parser = value::duration, default_value = "2s")]
+    #[arg(help_heading = "Recording")]
+    hold: Duration,
+    /// Streams to make room for in one file from the start; late ones are merged in at the end
+    #[arg(long, value_name = "N", help_heading = "Recording")]
+    tracks: Option<u16>,
+    /// Streams to accept on a port; further ones are counted and dropped
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "64",
+        help_heading = "Recording"
+    )]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=4096))]
+    max_streams: u16,
+    /// Samples of the recording: u8, s16, s24, s32 or f32; as on the wire where left out
+    #[arg(long, value_name = "FORMAT", value_parser = value::sample, help_heading = "Recording")]
+    sample_format: Option<SampleFormat>,
+    /// Write no JSON file beside the recording
+    #[arg(long, help_heading = "Recording")]
+    no_sidecar: bool,
+
+    /// Samples of udp:// streams: u8, s16le (assumed where left out), s16be, s24le …
+    #[arg(long, help_heading = "Network")]
+    format: Option<PcmFormat>,
+    /// Frames per second; of udp:// streams 44100 where left out
+    #[arg(long, value_name = "HZ", value_parser = value::rate, help_heading = "Network")]
+    rate: Option<SampleRate>,
+    /// Channels; of udp:// streams 1 where left out
+    #[arg(long, value_name = "N", value_parser = value::channels, help_heading = "Network")]
+    channels: Option<Channels>,
+    /// Interface for multicast: a name, an index or an IPv4 address
+    #[arg(long, value_name = "INTERFACE", help_heading = "Network")]
+    iface: Option<String>,
+}
+
+impl RecvArgs {
+    fn listen(&self) -> Result<Vec<Listen>, Failure> {
+        let mut listen = Vec::new();
+        for url in &self.from {
+            let mut endpoint: Endpoint = url.parse().map_err(audiox::Error::from)?;
+            self.apply(&mut endpoint)?;
+            listen.extend(Listen::from_endpoint(&endpoint)?);
+        }
+        Ok(listen)
+    }
+
+    /// Options win over the URL's keys.
+    fn apply(&self, endpoint: &mut Endpoint) -> Result<(), Failure> {
+        let at = match endpoint {
+            Endpoint::Udp(udp) => {
+                udp.format = self.format.or(udp.format);
+                udp.rate = self.rate.or(udp.rate);
+                udp.channels = self.channels.or(udp.channels);
+                &mut udp.at
+            }
+            Endpoint::Rtp(rtp) => {
+                if self.format.is_some() {
+                    return Err(Failure::Usage(
+                        "--format is for udp://; of RTP say the codec, as in rtp://:5004?codec=L16"
+                            .to_owned(),
+                    ));
+                }
+                rtp.rate = self.rate.or(rtp.rate);
+                rtp.channels = self.channels.or(rtp.channels);
+                &mut rtp.at
+            }
+            Endpoint::Sdp(path) => return self.refuse_what_it_says(path),
+        };
+        if let Some(interface) = &self.iface {
+            at.options.interface = Interface::from(interface.as_str());
+        }
+        Ok(())
+    }
+
+    fn refuse_what_it_says(&self, path: &std::path::Path) -> Result<(), Failure> {
+        let given = [
+            ("--format", self.format.is_some()),
+            ("--rate", self.rate.is_some()),
+            ("--channels", self.channels.is_some()),
+            ("--iface", self.iface.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((option, _)) => Err(Failure::Usage(format!(
+                "{} says what {option} would; leave it out",
+                path.display()
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+pub(super) fn run(args: RecvArgs, mut output: Output) -> Result<(), Failure> {
+    let to: SinkName = args.to.parse()?;
+    if to == SinkName::Stdout {
+        output.give_stdout_to_audio();
+    }
+    let (target, left_out) = recv::target(to)?;
+    let config = NodeConfig {
+        sample: args.sample_format,
+        hold: args.hold,
+        tracks: args.tracks.map_or(0, usize::from),
+        max_streams: args.max_streams.into(),
+        idle_after: args.idle,
+        stop_when_ended: args.once,
+        duration: args.duration,
+        sidecar: !args.no_sidecar,
+        ..NodeConfig::new(args.listen()?, target)
+    };
+    let interrupt = Interrupt::install()?;
+    let handle = Node::start(config)?;
+    output.go_live();
+    let listening: Vec<String> = handle
+        .local_addrs()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    output.started(&listening)?;
+    follow(&handle, &interrupt, &mut output)?;
+    let report = handle.wait()?;
+    if left_out.count() > 0 {
+        output.notice(format_args!(
+            "{} came after the first and found no place on standard output; record into a file",
+            count(left_out.count(), "stream"),
+        ))?;
+    }
+    output.summary(|| report::text(&report), || report::json(&report))
+}
+
+/// Shows how it goes until the recording ends.
+fn follow(handle: &NodeHandle, interrupt: &Interrupt, output: &mut Output) -> Result<(), Failure> {
+    let mut meter = Meter::default();
+    while !handle.is_finished() {
+        thread::sleep(LOOK_EVERY);
+        if interrupt.requested() {
+            handle.stop();
+        }
+        let now = handle.snapshot();
+        let bytes: u64 = now.streams.iter().map(|s| s.source.bytes_received).sum();
+        let rate = meter.bits_per_second(output.elapsed(), bytes);
+        let elapsed = output.elapsed();
+        output.statistics(
+            || line(&now, elapsed, rate),
+            || report::snapshot_json(&now, rate),
+        )?;
+    }
+    Ok(())
+}
+
+fn line(now: &NodeReport, elapsed: Duration, rate: f64) -> String {
+    if now.streams.is_empty() {
+        return format!("{}  nothing heard yet", Clock(elapsed));
+    }
+    let live = now.streams.iter().filter(|s| !s.ended).count() as u64;
+    let lost: i64 = now.streams.iter().map(|s| s.source.packets_lost).sum();
+    let late: u64 = now.streams.iter().map(|s| s.lane.late_frames).sum();
+    let gaps: u64 = now.streams.iter().map(|s| s.gap_count).sum();
+    let jitter = now
+        .streams
+        .iter()
+        .map(|s| s.source.jitter)
+        .max()
+        .unwrap_or_default();
+    let drift = now.streams.iter().map(|s| s.source.sender_clock_ppb);
+    let mut parts = vec![
+        Clock(elapsed).to_string(),
+        count(live, "stream"),
+        Scaled(rate, "bit/s").to_string(),
+        format!("lost {lost}"),
+        format!("late {late}"),
+        format!("jitter {}", Short(jitter)),
+        count(gaps, "gap"),
+    ];
+    if let Some(worst) = drift.max_by_key(|ppb| ppb.abs()).filter(|ppb| *ppb != 0) {
+        parts.push(format!("drift {:+.1} ppm", worst as f64 / 1e3));
+    }
+    parts.push(bars(now.streams.iter().map(|s| 20.0 * s.lane.peak.log10())));
+    parts.join("  ")
+}
+
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+const EXAMPLES: &str = "\
+Examples:
+  Raw PCM, each sender its own file, until Ctrl-C:
+    audiox recv 'udp://:12345?format=s24le&rate=48000&channels=2' --to takes/
+  All streams of a session as tracks of one file, until they end:
+    audiox recv session.sdp --to multitrack.wav --once
+  A multicast group, ten minutes of it:
+    audiox recv 'rtp://239.1.2.3:5004?codec=L24&rate=48000&channels=2' --to a.wav --duration 10m
+  Listen to it:
+    audiox recv rtp://:5004?pt=10 --to - | aplay -f S16_LE -r 44100 -c 2";

@@ -1,0 +1,193 @@
+//! How receiving went.
+
+use audiox::udp::node::{Alignment, NodeReport, StreamReport};
+use serde_json::{Value, json};
+
+use crate::cli::output::round;
+use crate::cli::send::millis;
+use crate::cli::text::{Clock, Scaled, Short, count};
+
+/// For people.
+pub(super) fn text(report: &NodeReport) -> String {
+    let mut lines = Vec::new();
+    for s in &report.streams {
+        lines.push(format!(
+            "{}: {} of {}, {}, {}{}",
+            name(s),
+            Clock(s.format.rate.duration_of(s.end - s.start)),
+            s.format,
+            count(s.source.packets_received, "packet"),
+            Scaled(s.source.bytes_received as f64, "B"),
+            place(s),
+        ));
+        lines.push(format!(
+            "  lost {}, late frames {}, duplicate frames {}, out of order {}, jitter {}; {}",
+            s.source.packets_lost,
+            s.lane.late_frames,
+            s.lane.duplicate_frames,
+            s.source.packets_out_of_order,
+            Short(s.source.jitter),
+            alignment(s),
+        ));
+        if s.gap_count > 0 {
+            lines.push(format!(
+                "  {}, {} frames ({}) filled with silence: {}",
+                count(s.gap_count, "gap"),
+                s.gap_frames,
+                Short(s.format.rate.duration_of(s.gap_frames)),
+                causes(s),
+            ));
+        }
+    }
+    if report.streams.is_empty() {
+        lines.push("nothing was heard".to_owned());
+    }
+    let troubles: Vec<String> = troubles(report)
+        .into_iter()
+        .filter(|(_, _, n)| *n > 0)
+        .map(|(_, name, n)| format!("{name} {n}"))
+        .collect();
+    if !troubles.is_empty() {
+        lines.push(format!("dropped: {}", troubles.join(", ")));
+    }
+    lines.join("\n")
+}
+
+fn name(s: &StreamReport) -> String {
+    let from = s
+        .from
+        .map_or_else(|| "unknown".to_owned(), |a| a.to_string());
+    s.ssrc
+        .map_or_else(|| from.clone(), |ssrc| format!("{from} {ssrc:08x}"))
+}
+
+fn place(s: &StreamReport) -> String {
+    let Some(file) = &s.file else {
+        return String::new();
+    };
+    let (first, channels) = (s.first_channel + 1, s.format.channels.get());
+    let last = first + channels - 1;
+    let tracks = if channels == 1 {
+        format!("channel {first}")
+    } else {
+        format!("channels {first} to {last}")
+    };
+    format!(", in {} {tracks} from frame {}", file.display(), s.start)
+}
+
+fn alignment(s: &StreamReport) -> String {
+    let by = match s.alignment {
+        Some(Alignment::Timestamps) => "aligned by timestamps",
+        Some(Alignment::Arrival) => "aligned by arrival",
+        None => "not placed",
+    };
+    s.clock_rejected.map_or_else(
+        || by.to_owned(),
+        |nanos| format!("{by}, since its clock is {:.1} s off", -nanos as f64 / 1e9),
+    )
+}
+
+/// How often each cause made a gap.
+fn causes(s: &StreamReport) -> String {
+    let mut counts: Vec<(String, u64)> = Vec::new();
+    for gap in &s.gaps {
+        let cause = format!("{:?}", gap.cause).to_lowercase();
+        match counts.iter_mut().find(|(name, _)| *name == cause) {
+            Some((_, n)) => *n += 1,
+            None => counts.push((cause, 1)),
+        }
+    }
+    let texts: Vec<String> = counts
+        .iter()
+        .map(|(name, n)| format!("{n} {name}"))
+        .collect();
+    texts.join(", ")
+}
+
+/// Datagrams and packets that no stream counts: key, words, number.
+fn troubles(report: &NodeReport) -> [(&'static str, &'static str, u64); 7] {
+    [
+        ("malformed", "malformed", report.malformed),
+        (
+            "unknown_payload_type",
+            "of unexpected payload type",
+            report.unknown_payload_type,
+        ),
+        (
+            "too_many_streams",
+            "of more streams than allowed",
+            report.too_many_streams,
+        ),
+        ("truncated", "too long", report.truncated),
+        ("overrun", "for want of time", report.overrun),
+        ("suspect", "out of nowhere", report.suspect),
+        (
+            "trailing_bytes",
+            "bytes after whole frames",
+            report.trailing_bytes,
+        ),
+    ]
+}
+
+/// For programs.
+pub(super) fn json(report: &NodeReport) -> Value {
+    let streams = report.streams.iter().map(|s| {
+        let mut value = stream_json(s);
+        value["gaps"] = json!(s.gaps);
+        value
+    });
+    with_troubles(json!({ "streams": streams.collect::<Vec<_>>() }), report)
+}
+
+/// A look in between.
+pub(super) fn snapshot_json(now: &NodeReport, rate: f64) -> Value {
+    let streams = now.streams.iter().map(|s| {
+        let mut value = stream_json(s);
+        let peak = 20.0 * s.lane.peak.log10();
+        value["peak_dbfs"] = json!(peak.is_finite().then_some(peak));
+        value
+    });
+    let value = json!({
+        "bits_per_second": rate.round(),
+        "streams": streams.collect::<Vec<_>>(),
+    });
+    with_troubles(value, now)
+}
+
+fn with_troubles(mut value: Value, report: &NodeReport) -> Value {
+    for (key, _, n) in troubles(report) {
+        value[key] = json!(n);
+    }
+    value
+}
+
+fn stream_json(s: &StreamReport) -> Value {
+    json!({
+        "from": s.from,
+        "ssrc": s.ssrc,
+        "cname": s.cname,
+        "rate": s.format.rate.get(),
+        "channels": s.format.channels.get(),
+        "file": s.file,
+        "first_channel": s.first_channel,
+        "start_frame": s.start,
+        "end_frame": s.end,
+        "seconds": round(s.format.rate.duration_of(s.end - s.start)),
+        "ended": s.ended,
+        "aligned_by": match s.alignment {
+            Some(Alignment::Timestamps) => Some("timestamps"),
+            Some(Alignment::Arrival) => Some("arrival"),
+            None => None,
+        },
+        "packets": s.source.packets_received,
+        "bytes": s.source.bytes_received,
+        "packets_lost": s.source.packets_lost,
+        "out_of_order": s.source.packets_out_of_order,
+        "restarts": s.source.restarts,
+        "jitter_ms": millis(s.source.jitter),
+        "late_frames": s.lane.late_frames,
+        "duplicate_frames": s.lane.duplicate_frames,
+        "gap_count": s.gap_count,
+        "gap_frames": s.gap_frames,
+    })
+}

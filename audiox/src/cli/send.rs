@@ -1,0 +1,40 @@
+//! `audiox send`: sources to the network in real time, or to a file or pipe at full speed.
+
+mod args;
+mod copy;
+mod live;
+mod report;
+
+pub(super) use report::millis;
+
+use audiox::{SinkName, sources_from_str};
+
+pub(super) use args::SendArgs;
+
+use super::failure::Failure;
+use super::output::Output;
+
+/// Sends.
+pub(super) fn run(args: SendArgs, mut output: Output) -> Result<(), Failure> {
+    let to = args.sink()?;
+    if to == SinkName::Stdout {
+        output.give_stdout_to_audio();
+    }
+    let options = args.source_options()?;
+    let mut sources = Vec::new();
+    for text in args.sources() {
+        sources.extend(sources_from_str(text, &options)?);
+    }
+    for source in &sources {
+        for notice in &source.notices {
+            output.notice(format_args!("{}: {notice}", source.name))?;
+        }
+    }
+    match to {
+        SinkName::Net(to) => live::run(&args, sources, *to, output),
+        to => {
+            args.refuse_network_options()?;
+            copy::run(sources, &to, args.sample_format, output)
+        }
+    }
+}

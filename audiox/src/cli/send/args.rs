@@ -1,0 +1,263 @@
+//! The arguments of `audiox send`.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use audiox::core::ConfigError;
+use audiox::core::codec::EncodingName;
+use audiox::core::convert::Gain;
+use audiox::core::format::{Channels, PcmFormat, SampleFormat, SampleRate};
+use audiox::io::Repeat;
+use audiox::net::Endpoint;
+use audiox::net::pace::Priority;
+use audiox::net::udp::{Dscp, Interface};
+use audiox::time::parse_time;
+use audiox::{SinkName, SourceOptions};
+use clap::Args;
+
+use crate::cli::failure::Failure;
+use crate::cli::value;
+
+/// Send files, folders, test signals or a pipe: to the network in real time, to a file or a pipe
+/// at full speed
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct SendArgs {
+    /// WAV files; folders (every WAV file in one, a stream each); signals: tone:HZ, tone:HZ+HZ,
+    /// sweep:FROM-TO, noise:white, noise:pink, silence:, impulse:PERIOD, with options as in
+    /// tone:440,level=-20dB,channels=2,rate=48000,length=5s; or - for raw PCM on standard input
+    #[arg(value_name = "SOURCE", required_unless_present = "wav_file")]
+    sources: Vec<String>,
+    /// Where to: udp://HOST:PORT (raw PCM), rtp://HOST:PORT, FILE.wav, FOLDER/, - (raw PCM on
+    /// standard output) or null:
+    #[arg(long, value_name = "SINK", required_unless_present = "ip")]
+    to: Option<String>,
+
+    /// Leave out this much at the start of each source
+    #[arg(long, value_name = "TIME", value_parser = value::duration, visible_alias = "skip")]
+    #[arg(help_heading = "Sources")]
+    offset: Option<Duration>,
+    /// Send this much of each source at most, repetitions included
+    #[arg(long, value_name = "TIME", value_parser = value::duration, help_heading = "Sources")]
+    duration: Option<Duration>,
+    /// Repeat each source without a gap, N times in all or for ever
+    #[arg(long = "loop", value_name = "N", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "0", help_heading = "Sources")]
+    repeat: Option<u64>,
+    /// Make louder or softer: decibels as in -6dB, or a factor as in 0.5
+    #[arg(
+        long,
+        value_name = "GAIN",
+        allow_hyphen_values = true,
+        help_heading = "Sources"
+    )]
+    gain: Option<Gain>,
+    /// Samples on standard input: u8, s16le, s16be, s24le, s24be, s32le, s32be, f32le, f32be
+    #[arg(long, default_value = "s16le", help_heading = "Sources")]
+    format: PcmFormat,
+    /// Frames per second on standard input
+    #[arg(long, value_name = "HZ", default_value = "44100", value_parser = value::rate)]
+    #[arg(help_heading = "Sources")]
+    rate: SampleRate,
+    /// Channels on standard input
+    #[arg(long, value_name = "N", default_value = "1", value_parser = value::channels)]
+    #[arg(help_heading = "Sources")]
+    channels: Channels,
+
+    #[command(flatten)]
+    pub(super) network: NetworkArgs,
+
+    /// Samples of a written WAV file or pipe: u8, s16, s24, s32 or f32; as in the source where
+    /// left out
+    #[arg(long, value_name = "FORMAT", value_parser = value::sample, help_heading = "Files")]
+    pub(super) sample_format: Option<SampleFormat>,
+
+    #[arg(long = "wav_file", value_name = "FILE", num_args = 1.., hide = true)]
+    wav_file: Vec<String>,
+    #[arg(long, value_name = "ADDRESS", hide = true, conflicts_with = "to")]
+    ip: Option<String>,
+    #[arg(long, default_value_t = 12_345, hide = true, conflicts_with = "to")]
+    port: u16,
+}
+
+/// Options of the way through the network. They win over the URL's.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Network")]
+pub(super) struct NetworkArgs {
+    /// Duration of a packet in milliseconds, or with a unit (125us); 10 where left out. It is
+    /// shortened, with a notice, where a datagram would not fit the MTU
+    #[arg(long, value_name = "TIME", value_parser = value::ptime)]
+    #[arg(visible_alias = "delay-ms", alias = "delay_ms")]
+    ptime: Option<Duration>,
+    /// Bytes of the largest IP packet on the way; 1500 where left out
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(68..))]
+    mtu: Option<u16>,
+    /// Encoding of RTP: L8, L16, L24, L32, F32, PCMU or PCMA; L16 or, for sources of more than
+    /// 16 bits, L24 where left out
+    #[arg(long, value_name = "NAME")]
+    codec: Option<EncodingName>,
+    /// RTP payload type, 0 to 127; a fitting one where left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..=127))]
+    pt: Option<u8>,
+    /// Start at this time: UTC as 2026-05-04T21:00:00Z, a time of today in UTC as 21:00:00, or
+    /// +5s. Streamers on several machines that are given the same time start together
+    #[arg(long, value_name = "TIME")]
+    pub(super) start_at: Option<String>,
+    /// Write the session description of RTP streams here; `audiox recv FILE` reads it
+    #[arg(long, value_name = "FILE")]
+    pub(super) sdp: Option<PathBuf>,
+    /// Class of service: 0 to 63, ef, af41 or be
+    #[arg(long, value_name = "CLASS", value_parser = value::dscp)]
+    dscp: Option<Dscp>,
+    /// Routers that a datagram may pass
+    #[arg(long, value_name = "HOPS")]
+    ttl: Option<u8>,
+    /// Interface for multicast: a name, an index or an IPv4 address
+    #[arg(long, value_name = "INTERFACE")]
+    iface: Option<String>,
+    /// RTCP's canonical name; a random one where left out
+    #[arg(long, value_name = "NAME")]
+    pub(super) cname: Option<String>,
+    /// Ask the system for real-time priority of the pacing thread
+    #[arg(long)]
+    pub(super) realtime: bool,
+    /// Make identifiers repeatable, for tests
+    #[arg(long, hide = true)]
+    pub(super) seed: Option<u64>,
+}
+
+impl SendArgs {
+    /// The sources' names.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &str> {
+        self.sources
+            .iter()
+            .chain(&self.wav_file)
+            .map(String::as_str)
+    }
+
+    /// Where to, with the network options in the URL.
+    pub(super) fn sink(&self) -> Result<SinkName, Failure> {
+        let mut sink: SinkName = match (&self.to, &self.ip) {
+            (Some(to), _) => to.parse()?,
+            (None, Some(ip)) if ip.contains(':') => {
+                format!("udp://[{ip}]:{}", self.port).parse()?
+            }
+            (None, ip) => {
+                let ip = ip.as_deref().unwrap_or_default();
+                format!("udp://{ip}:{}", self.port).parse()?
+            }
+        };
+        if let SinkName::Net(to) = &mut sink {
+            self.network.apply(to)?;
+        }
+        Ok(sink)
+    }
+
+    /// How the sources are read.
+    pub(super) fn source_options(&self) -> Result<SourceOptions, Failure> {
+        Ok(SourceOptions {
+            pcm: self.format,
+            format: audiox::core::format::StreamFormat::new(self.rate, self.channels),
+            skip: self.offset.unwrap_or_default(),
+            repeat: self
+                .repeat
+                .map(|n| NonZeroU64::new(n).map_or(Repeat::Forever, Repeat::Times)),
+            length: self.duration,
+            gain: self.gain.unwrap_or_default(),
+        })
+    }
+
+    /// Options that have no meaning for files must not pass unseen.
+    pub(super) fn refuse_network_options(&self) -> Result<(), Failure> {
+        let n = &self.network;
+        let given = [
+            ("--ptime", n.ptime.is_some()),
+            ("--mtu", n.mtu.is_some()),
+            ("--codec", n.codec.is_some()),
+            ("--pt", n.pt.is_some()),
+            ("--start-at", n.start_at.is_some()),
+            ("--sdp", n.sdp.is_some()),
+            ("--dscp", n.dscp.is_some()),
+            ("--ttl", n.ttl.is_some()),
+            ("--iface", n.iface.is_some()),
+            ("--cname", n.cname.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((option, _)) => Err(Failure::Usage(format!(
+                "{option} needs a network sink, udp://HOST:PORT or rtp://HOST:PORT; leave it out"
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl NetworkArgs {
+    fn apply(&self, to: &mut Endpoint) -> Result<(), Failure> {
+        let at = match to {
+            Endpoint::Udp(udp) => {
+                let rtp_only = [
+                    ("--codec", self.codec.is_some()),
+                    ("--pt", self.pt.is_some()),
+                    ("--sdp", self.sdp.is_some()),
+                    ("--cname", self.cname.is_some()),
+                ];
+                if let Some((option, _)) = rtp_only.into_iter().find(|(_, given)| *given) {
+                    return Err(Failure::Usage(format!(
+                        "{option} is for RTP; send to rtp://{} or leave it out",
+                        udp.at
+                    )));
+                }
+                udp.ptime = self.ptime.or(udp.ptime);
+                &mut udp.at
+            }
+            Endpoint::Rtp(rtp) => {
+                rtp.ptime = self.ptime.or(rtp.ptime);
+                rtp.payload_type = self.pt.or(rtp.payload_type);
+                if let Some(codec) = &self.codec {
+                    rtp.codec = Some(codec.clone());
+                }
+                &mut rtp.at
+            }
+            Endpoint::Sdp(_) => return Ok(()),
+        };
+        let options = &mut at.options;
+        options.mtu = self.mtu.map(usize::from).or(options.mtu);
+        options.ttl = self.ttl.or(options.ttl);
+        options.dscp = self.dscp.or(options.dscp);
+        if let Some(interface) = &self.iface {
+            options.interface = Interface::from(interface.as_str());
+        }
+        Ok(())
+    }
+
+    /// How the pacing thread is scheduled.
+    pub(super) fn priority(&self) -> Priority {
+        if self.realtime {
+            Priority::Realtime
+        } else {
+            Priority::Ordinary
+        }
+    }
+
+    /// The start, read now.
+    pub(super) fn start(&self) -> Result<Option<SystemTime>, ConfigError> {
+        let parse = |text: &String| parse_time("start-at", text, SystemTime::now());
+        self.start_at.as_ref().map(parse).transpose()
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Two files as raw PCM, byte for byte, 10 ms a datagram:
+    audiox send take1.wav take2.wav --to udp://192.168.2.20:12345
+  A folder by multicast RTP, and its description for receivers:
+    audiox send takes/ --to 'rtp://239.1.2.3:5004?codec=L24&ptime=5' --sdp session.sdp
+  Two machines that start together:
+    audiox send a.wav --to rtp://studio:5004 --start-at 21:00:00
+  What a microphone records, from a pipe:
+    arecord -f S16_LE -r 48000 -c 1 -t raw | audiox send - --rate 48000 --to rtp://studio:5004
+  Files to a file, at full speed: two files side by side as tracks, half as loud:
+    audiox send a.wav b.wav --gain -6dB --to both.wav
+  A second of noise on standard output:
+    audiox send noise:pink,length=1s --to - | aplay -f S24_3LE -r 48000";

@@ -1,0 +1,69 @@
+//! Sources into files and pipes.
+
+use std::ops::ControlFlow;
+
+use audiox::core::format::SampleFormat;
+use audiox::source::OpenSource;
+use audiox::{SinkName, Transfer, Transferred};
+use serde_json::{Value, json};
+
+use crate::cli::failure::Failure;
+use crate::cli::interrupt::Interrupt;
+use crate::cli::output::{Output, round};
+use crate::cli::text::Clock;
+
+pub(super) fn run(
+    sources: Vec<OpenSource>,
+    to: &SinkName,
+    sample: Option<SampleFormat>,
+    mut output: Output,
+) -> Result<(), Failure> {
+    let transfer = Transfer::new(sources, to, sample)?;
+    let interrupt = Interrupt::install()?;
+    if let (Some(frames), SinkName::File(_) | SinkName::Folder(_)) = (transfer.frames(), to) {
+        output.go_through(frames);
+    }
+    let written = transfer.run(|frames| {
+        output.progress(frames);
+        if interrupt.requested() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    })?;
+    output.summary(|| text(&written), || describe(&written))
+}
+
+fn text(written: &[Transferred]) -> String {
+    let lines = written.iter().map(|w| {
+        let to = match (&w.path, w.pcm) {
+            (Some(path), _) => path.display().to_string(),
+            (None, Some(_)) => "standard output".to_owned(),
+            (None, None) => "null:".to_owned(),
+        };
+        let coding = w.pcm.map_or_else(String::new, |pcm| format!(", {pcm}"));
+        format!(
+            "{to}: {} of {}{coding}, {} frames, from {}",
+            Clock(w.format.rate.duration_of(w.frames)),
+            w.format,
+            w.frames,
+            w.sources.join(", "),
+        )
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn describe(written: &[Transferred]) -> Value {
+    let files = written.iter().map(|w| {
+        json!({
+            "file": w.path,
+            "sources": w.sources,
+            "rate": w.format.rate.get(),
+            "channels": w.format.channels.get(),
+            "format": w.pcm.map(|pcm| pcm.to_string()),
+            "frames": w.frames,
+            "seconds": round(w.format.rate.duration_of(w.frames)),
+        })
+    });
+    json!({ "written": files.collect::<Vec<_>>() })
+}

@@ -1,0 +1,66 @@
+//! What can go wrong, from a mistyped source to a full disk.
+
+use audiox_core::ConfigError;
+use audiox_core::source::{SinkError, SourceError};
+use audiox_net::endpoint::EndpointError;
+
+/// Something could not be opened, started or finished. Each prints as one line that says what to
+/// do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A value is not possible.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A URL cannot be used.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// A source cannot be opened, or failed.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A sink cannot be opened, or failed. What it took before is kept.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// Sending or receiving could not start, or had to stop.
+    #[error(transparent)]
+    Udp(#[from] audiox_udp::Error),
+}
+
+impl Error {
+    /// Whether the request itself is at fault (a value, a URL, a combination), so that trying
+    /// again cannot help.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Config(_) => true,
+            Self::Endpoint(e) | Self::Udp(audiox_udp::Error::Endpoint(e)) => is_usage(e),
+            Self::Udp(e) => matches!(
+                e,
+                audiox_udp::Error::Config(_) | audiox_udp::Error::StartPassed { .. }
+            ),
+            Self::Source(_) | Self::Sink(_) => false,
+        }
+    }
+}
+
+fn is_usage(error: &EndpointError) -> bool {
+    !matches!(error, EndpointError::Resolve { .. } | EndpointError::Udp(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_another_request_can_mend_is_told_from_what_the_world_did() {
+        let wrong: ConfigError = ConfigError::new("ptime", "0 ms", "above 0");
+        assert!(Error::from(wrong.clone()).is_usage());
+        assert!(Error::from(audiox_udp::Error::from(wrong)).is_usage());
+        let url = "udp://host:1?colour=red".parse::<audiox_net::Endpoint>();
+        assert!(Error::from(url.unwrap_err()).is_usage());
+        let full = SinkError::Io {
+            what: "a.wav".into(),
+            source: std::io::ErrorKind::StorageFull.into(),
+        };
+        assert!(!Error::from(full).is_usage());
+    }
+}

@@ -1,0 +1,132 @@
+//! Receiving in a few words.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use audiox_core::ConfigError;
+use audiox_core::format::{Endian, PcmFormat};
+use audiox_core::source::Sink;
+use audiox_io::{NullSink, RawSink};
+use audiox_udp::node::{Listen, Node, NodeConfig, NodeHandle, SinkFactory, Target};
+
+use crate::sink::SinkName;
+use crate::{Endpoint, Error};
+
+/// Receives what comes to `from` (`udp://:port`, `rtp://:port?codec=…`, `session.sdp`; see
+/// [`Endpoint`]) and records it into `to` (a file, a folder, `-` or `null:`; see
+/// [`sink`](mod@crate::sink)).
+///
+/// ```no_run
+/// let recording = audiox::recv("session.sdp", "heard.wav").until_ended().start()?;
+/// println!("{} streams", recording.wait()?.streams.len());
+/// # Ok::<(), audiox::Error>(())
+/// ```
+pub fn recv(from: impl Into<String>, to: impl Into<String>) -> RecvBuilder {
+    RecvBuilder {
+        from: vec![from.into()],
+        to: to.into(),
+        hold: None,
+        duration: None,
+        until_ended: false,
+    }
+}
+
+/// What is to be received, and how. [`NodeConfig`] has all the rest.
+#[derive(Debug, Clone)]
+#[must_use = "nothing is received before `start`"]
+pub struct RecvBuilder {
+    from: Vec<String>,
+    to: String,
+    hold: Option<Duration>,
+    duration: Option<Duration>,
+    until_ended: bool,
+}
+
+impl RecvBuilder {
+    /// Listens there too.
+    pub fn and(mut self, from: impl Into<String>) -> Self {
+        self.from.push(from.into());
+        self
+    }
+
+    /// How long frames wait for stragglers before they are written; 2 s by default.
+    pub fn hold(mut self, hold: Duration) -> Self {
+        self.hold = Some(hold);
+        self
+    }
+
+    /// Ends after this time.
+    pub fn duration(mut self, duration: Duration) -> Self {
+        self.duration = Some(duration);
+        self
+    }
+
+    /// Ends once every stream that was heard has ended.
+    pub fn until_ended(mut self) -> Self {
+        self.until_ended = true;
+        self
+    }
+
+    /// Starts receiving on threads of its own.
+    ///
+    /// # Errors
+    /// As [`Endpoint`], [`SinkName`] and [`Node::start`] say.
+    pub fn start(self) -> Result<NodeHandle, Error> {
+        let mut listen = Vec::new();
+        for url in &self.from {
+            listen.extend(Listen::from_endpoint(&url.parse::<Endpoint>()?)?);
+        }
+        let mut config = NodeConfig::new(listen, target(self.to.parse()?)?.0);
+        config.hold = self.hold.unwrap_or(config.hold);
+        config.duration = self.duration;
+        config.stop_when_ended = self.until_ended;
+        Ok(Node::start(config)?)
+    }
+}
+
+/// How many tracks found no place in a sink that holds one.
+#[derive(Debug, Clone, Default)]
+pub struct LeftOut(Arc<AtomicU64>);
+
+impl LeftOut {
+    /// Tracks so far.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The node's target for a sink by name. Standard output holds one track, of the streams that are
+/// known when recording begins, side by side; later ones are left out and counted.
+///
+/// # Errors
+/// The sink is a network URL.
+pub fn target(to: SinkName) -> Result<(Target, LeftOut), Error> {
+    let left_out = LeftOut::default();
+    let target = match to {
+        SinkName::File(path) => Target::File(path),
+        SinkName::Folder(path) => Target::Folder(path),
+        SinkName::Stdout => {
+            let count = left_out.clone();
+            let make: SinkFactory = Box::new(move |track, format, sample| {
+                let sink: Box<dyn Sink> = if track == 0 {
+                    let pcm = PcmFormat::new(sample, Endian::Little);
+                    Box::new(RawSink::stdout(pcm, format))
+                } else {
+                    count.0.fetch_add(1, Ordering::Relaxed);
+                    Box::new(NullSink::new(format))
+                };
+                Ok(sink)
+            });
+            Target::Sinks(make)
+        }
+        SinkName::Null => {
+            Target::Sinks(Box::new(|_, format, _| Ok(Box::new(NullSink::new(format)))))
+        }
+        SinkName::Net(_) => {
+            let allowed = "what is received goes to FILE.wav, FOLDER/, - or null:";
+            return Err(ConfigError::new("sink", "a URL", allowed).into());
+        }
+    };
+    Ok((target, left_out))
+}

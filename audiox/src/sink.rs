@@ -1,0 +1,127 @@
+//! Sinks by name: files, folders, standard output, the network, nothing.
+//!
+//! | text | sink |
+//! | --- | --- |
+//! | `out.wav` | one WAV file; several streams become its tracks, side by side |
+//! | `takes/` (or a folder that is there) | a WAV file for each stream |
+//! | `-` | raw PCM on standard output |
+//! | `null:` | nothing |
+//! | `udp://host:port`, `rtp://host:port` | the network, see [`Endpoint`] |
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use audiox_core::ConfigError;
+use audiox_core::format::{Endian, PcmFormat, SampleFormat, StreamFormat};
+use audiox_core::source::Sink;
+use audiox_io::{NullSink, RawSink, WavSink};
+use audiox_net::Endpoint;
+
+use crate::Error;
+
+/// A sink by name, not yet opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SinkName {
+    /// One WAV file.
+    File(PathBuf),
+    /// A WAV file for each stream, in this folder.
+    Folder(PathBuf),
+    /// Raw PCM on standard output.
+    Stdout,
+    /// Nothing.
+    Null,
+    /// The network.
+    Net(Box<Endpoint>),
+}
+
+impl FromStr for SinkName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let path = Path::new(text);
+        Ok(match text {
+            "-" => Self::Stdout,
+            "null:" => Self::Null,
+            _ if text.contains("://") => Self::Net(Box::new(text.parse()?)),
+            _ if text.ends_with(std::path::is_separator) || path.is_dir() => {
+                Self::Folder(path.to_owned())
+            }
+            _ if is_wav(path) => Self::File(path.to_owned()),
+            _ => {
+                let allowed = "a sink is FILE.wav, FOLDER/, -, null:, udp://HOST:PORT or \
+                               rtp://HOST:PORT";
+                return Err(ConfigError::new("sink", format_args!("{text:?}"), allowed).into());
+            }
+        })
+    }
+}
+
+fn is_wav(path: &Path) -> bool {
+    path.extension().is_some_and(|e| {
+        ["wav", "wave", "bwf", "rf64"]
+            .iter()
+            .any(|known| e.eq_ignore_ascii_case(known))
+    }) || path.starts_with("/dev")
+}
+
+/// Opens the one sink that `text` names: a WAV file, `-` or `null:`. Integers are stored as
+/// `sample` says; on standard output little-endian.
+///
+/// # Errors
+/// The text names something else, or the file cannot be created.
+pub fn sink_from_str(
+    text: &str,
+    format: StreamFormat,
+    sample: SampleFormat,
+) -> Result<Box<dyn Sink>, Error> {
+    let pcm = PcmFormat::new(sample, Endian::Little);
+    match text.parse()? {
+        SinkName::File(path) => Ok(Box::new(WavSink::create(path, format, sample)?)),
+        SinkName::Stdout => Ok(Box::new(RawSink::stdout(pcm, format))),
+        SinkName::Null => Ok(Box::new(NullSink::new(format))),
+        SinkName::Folder(_) | SinkName::Net(_) => {
+            let allowed = "one sink is FILE.wav, - or null:; `send`, `recv` and `Transfer` take the \
+                           others";
+            Err(ConfigError::new("sink", format_args!("{text:?}"), allowed).into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_kinds() {
+        let name = |text: &str| text.parse::<SinkName>().unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(name("a/b.WAV"), SinkName::File("a/b.WAV".into()));
+        assert_eq!(name("new/"), SinkName::Folder("new/".into()));
+        assert_eq!(name("."), SinkName::Folder(".".into()));
+        assert_eq!(
+            (name("-"), name("null:")),
+            (SinkName::Stdout, SinkName::Null)
+        );
+        assert!(matches!(name("rtp://h:5004?pt=10"), SinkName::Net(_)));
+        for wrong in ["a.mp3", "out", "nul:", "http://h:1", "udp://h:1?colour=red"] {
+            let error = wrong.parse::<SinkName>().unwrap_err();
+            assert!(
+                error.is_usage() && error.to_string().contains("udp"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_sink_is_opened_and_many_are_refused() {
+        let format = StreamFormat::new(
+            audiox_core::format::SampleRate::HZ_8000,
+            audiox_core::format::Channels::MONO,
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.wav");
+        let sink = sink_from_str(file.to_str().unwrap(), format, SampleFormat::S24).unwrap();
+        assert_eq!(sink.native().unwrap().sample, SampleFormat::S24);
+        assert!(sink_from_str("null:", format, SampleFormat::S16).is_ok());
+        assert!(sink_from_str("folder/", format, SampleFormat::S16).is_err());
+    }
+}

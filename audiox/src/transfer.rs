@@ -1,0 +1,459 @@
+//! Sources into files, pipes or nothing, as fast as both ends allow.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use audiox_core::ConfigError;
+use audiox_core::block::AudioRef;
+use audiox_core::format::{Channels, Endian, PcmFormat, SampleFormat, StreamFormat};
+use audiox_core::source::{Sink, SinkError, Source, SourceError};
+use audiox_io::{NullSink, RawSink, WavSink};
+
+use crate::Error;
+use crate::sink::SinkName;
+use crate::source::OpenSource;
+
+/// Sources on their way into a sink that has no clock.
+///
+/// Several sources into one file or pipe become its tracks, side by side, the shorter ones padded
+/// with silence. A single source whose stored samples the sink takes as they are is written bit
+/// for bit.
+#[derive(Debug)]
+pub struct Transfer {
+    outputs: Vec<Output>,
+    frames_left: Option<u64>,
+}
+
+/// What a [`Transfer`] wrote into one file or pipe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transferred {
+    /// The file; `None` for standard output and nothing.
+    pub path: Option<PathBuf>,
+    /// The sources in it, in the order of their channels.
+    pub sources: Vec<String>,
+    /// Rate and channels.
+    pub format: StreamFormat,
+    /// The stored samples; `None` for nothing.
+    pub pcm: Option<PcmFormat>,
+    /// Frames written.
+    pub frames: u64,
+}
+
+#[derive(Debug)]
+struct Output {
+    sources: Vec<OpenSource>,
+    to: To,
+    sample: SampleFormat,
+    written: Transferred,
+}
+
+#[derive(Debug)]
+enum To {
+    File(PathBuf),
+    Stdout,
+    Null,
+}
+
+impl Transfer {
+    /// Checks that `sources` fit `to`, and opens nothing yet. `sample` is the sample format to
+    /// store; `None` keeps all that the sources say.
+    ///
+    /// # Errors
+    /// `to` is on the network, a source would be overwritten, a source has no end but the sink
+    /// needs one, or the tracks of one file differ in rate or are more than 1 024 channels.
+    pub fn new(
+        sources: Vec<OpenSource>,
+        to: &SinkName,
+        sample: Option<SampleFormat>,
+    ) -> Result<Self, Error> {
+        let endless = sources.iter().find(|s| s.endless);
+        if let (Some(source), SinkName::File(_) | SinkName::Folder(_)) = (endless, to) {
+            let allowed = "it has no end and would fill the disk; give a duration";
+            return Err(ConfigError::new("source", &source.name, allowed).into());
+        }
+        let mut outputs = Vec::new();
+        match to {
+            SinkName::File(path) => {
+                outputs.push(Output::new(sources, To::File(path.clone()), sample)?);
+            }
+            SinkName::Folder(folder) => {
+                let mut names: Vec<PathBuf> = Vec::new();
+                for source in sources {
+                    let path = free_name(folder, &source, &names);
+                    names.push(path.clone());
+                    outputs.push(Output::new(vec![source], To::File(path), sample)?);
+                }
+            }
+            SinkName::Stdout => outputs.push(Output::new(sources, To::Stdout, sample)?),
+            SinkName::Null => {
+                for source in sources {
+                    outputs.push(Output::new(vec![source], To::Null, sample)?);
+                }
+            }
+            SinkName::Net(_) => {
+                let allowed = "the network has a clock: use `audiox::send`";
+                return Err(ConfigError::new("sink", "a URL", allowed).into());
+            }
+        }
+        let lengths = outputs.iter().map(Output::frames_left);
+        Ok(Self {
+            frames_left: lengths.sum(),
+            outputs,
+        })
+    }
+
+    /// Frames to write in all; `None` where a source does not know its length.
+    pub fn frames(&self) -> Option<u64> {
+        self.frames_left
+    }
+
+    /// Copies until the sources end or `progress`, called now and then with the frames done, says
+    /// to break. What is written then is a whole file.
+    ///
+    /// # Errors
+    /// A source or sink fails. What was written before is kept, and is a valid file.
+    pub fn run(
+        self,
+        mut progress: impl FnMut(u64) -> ControlFlow<()>,
+    ) -> Result<Vec<Transferred>, Error> {
+        let mut all = Vec::new();
+        let mut done = 0;
+        for mut output in self.outputs {
+            let mut sink = output.open()?;
+            let flow = output.run(&mut *sink, &mut |frames| progress(done + frames))?;
+            sink.flush()?;
+            done += output.written.frames;
+            all.push(output.written);
+            if flow.is_break() {
+                break;
+            }
+        }
+        Ok(all)
+    }
+}
+
+impl Output {
+    fn new(sources: Vec<OpenSource>, to: To, sample: Option<SampleFormat>) -> Result<Self, Error> {
+        let Some(first) = sources.first() else {
+            return Err(ConfigError::new("sources", "none", "give at least one").into());
+        };
+        let rate = first.source.format().rate;
+        if let Some(other) = sources.iter().find(|s| s.source.format().rate != rate) {
+            let value = format!("{}: {}", other.name, other.source.format().rate);
+            let allowed = format!(
+                "tracks of one file have one rate, and {} has {rate}; give a folder for a file each",
+                first.name
+            );
+            return Err(ConfigError::new("rate", value, allowed).into());
+        }
+        if let To::File(path) = &to {
+            let same = |s: &&OpenSource| s.path.as_deref().is_some_and(|p| is_same(p, path));
+            if let Some(source) = sources.iter().find(same) {
+                let allowed = "it is a source too and would be lost; give another name";
+                return Err(ConfigError::new("sink", &source.name, allowed).into());
+            }
+        }
+        let channels: usize = sources
+            .iter()
+            .map(|s| s.source.format().channels.get())
+            .sum();
+        let format = StreamFormat::new(
+            rate,
+            Channels::new(channels.try_into().unwrap_or(u16::MAX))?,
+        );
+        let widest = sources
+            .iter()
+            .map(|s| s.sample)
+            .max_by_key(|s| precision(*s));
+        let sample = sample.or(widest).unwrap_or(SampleFormat::F32);
+        Ok(Self {
+            written: Transferred {
+                path: match &to {
+                    To::File(path) => Some(path.clone()),
+                    To::Stdout | To::Null => None,
+                },
+                sources: sources.iter().map(|s| s.name.clone()).collect(),
+                format,
+                pcm: None,
+                frames: 0,
+            },
+            sources,
+            to,
+            sample,
+        })
+    }
+
+    fn frames_left(&self) -> Option<u64> {
+        let lengths = self.sources.iter().map(|s| s.source.frames_left());
+        lengths.collect::<Option<Vec<u64>>>()?.into_iter().max()
+    }
+
+    fn open(&mut self) -> Result<Box<dyn Sink>, Error> {
+        let format = self.written.format;
+        let sink: Box<dyn Sink> = match &self.to {
+            To::File(path) => {
+                if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+                    std::fs::create_dir_all(folder).map_err(|source| SinkError::Io {
+                        what: format!("cannot make the folder {}", folder.display()),
+                        source,
+                    })?;
+                }
+                Box::new(WavSink::create(path, format, self.sample)?)
+            }
+            To::Stdout => {
+                let pcm = PcmFormat::new(self.sample, Endian::Little);
+                Box::new(RawSink::stdout(pcm, format))
+            }
+            To::Null => Box::new(NullSink::new(format)),
+        };
+        self.written.pcm = sink.native();
+        Ok(sink)
+    }
+
+    fn run(
+        &mut self,
+        sink: &mut dyn Sink,
+        progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Error> {
+        match self.sources.as_mut_slice() {
+            [one] if one.source.native().is_some() && one.source.native() == sink.native() => {
+                copy_bytes(&mut *one.source, sink, &mut self.written.frames, progress)
+            }
+            many => copy_tracks(many, sink, &mut self.written.frames, progress),
+        }
+    }
+}
+
+fn copy_bytes(
+    source: &mut dyn Source,
+    sink: &mut dyn Sink,
+    frames: &mut u64,
+    progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, Error> {
+    let channels = source.format().channels;
+    let frame_bytes = source.native().map_or(1, |pcm| pcm.frame_bytes(channels));
+    let mut bytes = vec![0; BLOCK_FRAMES * frame_bytes];
+    loop {
+        let read = source.read_native(&mut bytes)?;
+        if read == 0 {
+            return Ok(ControlFlow::Continue(()));
+        }
+        sink.write_native(&bytes[..read])?;
+        *frames += (read / frame_bytes) as u64;
+        if progress(*frames).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+}
+
+fn copy_tracks(
+    sources: &mut [OpenSource],
+    sink: &mut dyn Sink,
+    frames: &mut u64,
+    progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, Error> {
+    let format = sink.format();
+    let width = format.channels.get();
+    let mut block = vec![0.0f32; BLOCK_FRAMES * width];
+    let mut part = vec![0.0f32; BLOCK_FRAMES * width];
+    loop {
+        block.fill(0.0);
+        let (mut first, mut longest) = (0, 0);
+        // A single source may be a live pipe: what has come goes on at once.
+        let whole = sources.len() > 1;
+        for source in &mut *sources {
+            let own = source.source.format().channels.get();
+            let read = read(
+                &mut *source.source,
+                &mut part[..BLOCK_FRAMES * own],
+                own,
+                whole,
+            )?;
+            for (i, samples) in part[..read * own].chunks_exact(own).enumerate() {
+                block[i * width + first..][..own].copy_from_slice(samples);
+            }
+            first += own;
+            longest = longest.max(read);
+        }
+        if longest == 0 {
+            return Ok(ControlFlow::Continue(()));
+        }
+        sink.write(AudioRef::new(&block[..longest * width], format.channels))?;
+        *frames += longest as u64;
+        if progress(*frames).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+}
+
+/// Frames read into `out`: what one read yields or, where `whole`, all that fit.
+fn read(
+    source: &mut dyn Source,
+    out: &mut [f32],
+    channels: usize,
+    whole: bool,
+) -> Result<usize, SourceError> {
+    let mut filled = 0;
+    while filled < out.len() {
+        let frames = source.read(&mut out[filled..])?;
+        filled += frames * channels;
+        if frames == 0 || !whole {
+            break;
+        }
+    }
+    Ok(filled / channels)
+}
+
+/// How much a sample format says; float's 24 bits of fraction count as more than an integer's.
+fn precision(sample: SampleFormat) -> u16 {
+    match sample {
+        SampleFormat::F32 => 25,
+        other => other.bits(),
+    }
+}
+
+fn is_same(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
+}
+
+/// A WAV file for `source` in `folder` whose name none of the others has.
+fn free_name(folder: &Path, source: &OpenSource, taken: &[PathBuf]) -> PathBuf {
+    let stem: String = match source.path.as_deref().and_then(Path::file_stem) {
+        Some(stem) => stem.to_string_lossy().into_owned(),
+        None => {
+            let plain = |c: char| {
+                if c.is_alphanumeric() || "+=.-".contains(c) {
+                    c
+                } else {
+                    '-'
+                }
+            };
+            source.name.chars().map(plain).collect()
+        }
+    };
+    let mut path = folder.join(format!("{stem}.wav"));
+    let mut number = 2;
+    while taken.contains(&path) {
+        path = folder.join(format!("{stem}-{number}.wav"));
+        number += 1;
+    }
+    path
+}
+
+const BLOCK_FRAMES: usize = 8_192;
+
+#[cfg(test)]
+mod tests {
+    use audiox_io::WavSource;
+
+    use super::*;
+    use crate::source::{SourceOptions, sources_from_str};
+
+    fn open(texts: &[&str]) -> Vec<OpenSource> {
+        let options = SourceOptions::default();
+        let opened = texts.iter().map(|t| sources_from_str(t, &options).unwrap());
+        opened.flatten().collect()
+    }
+
+    fn copy(
+        texts: &[&str],
+        to: &str,
+        sample: Option<SampleFormat>,
+    ) -> Result<Vec<Transferred>, Error> {
+        Transfer::new(open(texts), &to.parse()?, sample)?.run(|_| ControlFlow::Continue(()))
+    }
+
+    #[test]
+    fn tracks_stand_side_by_side_and_short_ones_are_padded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/er/multi.wav");
+        let to = path.to_str().unwrap();
+        let sources = [
+            "impulse:1s,length=20000,level=-6dB,rate=8000",
+            "impulse:0.5s,length=0.5s,rate=8000,channels=2",
+        ];
+        let texts = [
+            sources[0].replace("length=20000", "length=2.5s"),
+            sources[1].to_owned(),
+        ];
+        let written = copy(&[&texts[0], &texts[1]], to, None).unwrap();
+        assert_eq!(written[0].frames, 20_000);
+        assert_eq!(written[0].pcm.unwrap().to_string(), "s24le");
+        let mut wav = WavSource::open(&path).unwrap();
+        assert_eq!(wav.format().channels.get(), 3);
+        let mut all = vec![0.0; 3 * 20_000];
+        let mut filled = 0;
+        while filled < all.len() {
+            filled += 3 * wav.read(&mut all[filled..]).unwrap();
+        }
+        assert!((all[0] - 0.501).abs() < 1e-3 && all[1] > 0.999 && all[2] > 0.999);
+        assert!(all[3 * 8_000] > 0.5 && all[3 * 8_000 + 1] == 0.0);
+    }
+
+    #[test]
+    fn stored_samples_pass_bit_for_bit_and_a_folder_gets_a_file_each() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        copy(
+            &["noise:,length=1.5s,rate=8000"],
+            &at("a.wav"),
+            Some(SampleFormat::S16),
+        )
+        .unwrap();
+        std::fs::create_dir(at("in")).unwrap();
+        std::fs::rename(at("a.wav"), at("in/a.wav")).unwrap();
+        let written = copy(&[&at("in"), &at("in/a.wav")], &at("out/"), None).unwrap();
+        assert_eq!(written.len(), 2);
+        let original = std::fs::read(at("in/a.wav")).unwrap();
+        assert_eq!(std::fs::read(at("out/a.wav")).unwrap(), original);
+        assert_eq!(std::fs::read(at("out/a-2.wav")).unwrap(), original);
+        copy(&[&at("in/a.wav")], "null:", None).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_fit_is_refused_before_anything_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        copy(&["tone:5,length=1s,rate=8000"], &at("a.wav"), None).unwrap();
+        let before = std::fs::read(at("a.wav")).unwrap();
+        for (texts, to, part) in [
+            (vec![at("a.wav")], at("a.wav"), "would be lost"),
+            (vec!["tone:440".to_owned()], at("b.wav"), "no end"),
+            (
+                vec![at("a.wav"), "tone:5,length=1s".to_owned()],
+                at("b.wav"),
+                "8000 Hz",
+            ),
+            (vec![at("a.wav")], "udp://127.0.0.1:9".to_owned(), "clock"),
+        ] {
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let error = copy(&texts, &to, None).unwrap_err();
+            assert!(
+                error.is_usage() && error.to_string().contains(part),
+                "{error}"
+            );
+        }
+        assert_eq!(std::fs::read(at("a.wav")).unwrap(), before);
+        assert!(!folder.path().join("b.wav").exists());
+    }
+
+    #[test]
+    fn breaking_leaves_a_whole_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wav");
+        let to = path.to_str().unwrap().parse().unwrap();
+        let work = Transfer::new(open(&["noise:,length=100s"]), &to, None).unwrap();
+        assert_eq!(work.frames(), Some(4_800_000));
+        let stop = |frames| match frames {
+            0..100_000 => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
+        };
+        let written = work.run(stop).unwrap();
+        let wav = WavSource::open(&path).unwrap();
+        assert_eq!(wav.frames(), written[0].frames);
+        assert!((100_000..200_000).contains(&wav.frames()) && wav.notices().is_empty());
+    }
+}
