@@ -94,6 +94,9 @@ impl SkewedClock {
 
     /// What the clock shows at true time `at`. Never decreases; saturates at either end.
     pub fn local(&self, at: Instant) -> Instant {
+        if self.is_true() {
+            return Instant::from_nanos(self.start.saturating_add(at.as_nanos()));
+        }
         let t = i128::from(at.as_nanos());
         // One rounding for both parts: two could step back together.
         let offset = (t * i128::from(self.pico) + self.wander.pico_nanos(t)).div_euclid(PICO);
@@ -102,10 +105,11 @@ impl SkewedClock {
 
     /// The earliest true time at which the clock shows `local` or more.
     pub fn true_at(&self, local: Instant) -> Instant {
-        let shown = i128::from(local.as_nanos()) - i128::from(self.start);
-        if shown <= 0 {
-            return Instant::EPOCH;
+        let shown = local.as_nanos().saturating_sub(self.start);
+        if shown == 0 || self.is_true() {
+            return Instant::from_nanos(shown);
         }
+        let shown = i128::from(shown);
         let solve = |t: i128| {
             (shown * PICO - self.wander.pico_nanos(t)).div_euclid(PICO + i128::from(self.pico))
         };
@@ -128,6 +132,11 @@ impl SkewedClock {
             t += 1;
         }
         Instant::from_nanos(t)
+    }
+
+    /// Whether it shows true time but for its start.
+    fn is_true(&self) -> bool {
+        self.pico == 0 && matches!(self.wander, WanderState::None)
     }
 }
 

@@ -14,13 +14,15 @@ use crate::error::ConfigError;
 use crate::format::{Channels, SampleFormat};
 
 /// Writes and reads index-carrying frames for a sample format that carries them bit-exactly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Probe {
     channels: Channels,
     bits: u32,
     period: u32,
     stride: u32,
     inverse: u64,
+    /// The value of one step of a code; a power of two.
+    step: f32,
 }
 
 impl Probe {
@@ -46,6 +48,7 @@ impl Probe {
             period: (1 << bits) - 1,
             stride,
             inverse,
+            step: 1.0 / (1u32 << (bits - 1)) as f32,
         })
     }
 
@@ -62,6 +65,13 @@ impl Probe {
     /// Writes the frames from index `at` on, interleaved; a trailing partial frame is left alone.
     pub fn write(&self, at: u64, out: &mut [f32]) {
         let mut code = self.code(at);
+        if self.channels == Channels::MONO {
+            for sample in out {
+                *sample = self.sample(code);
+                code = self.next(code);
+            }
+            return;
+        }
         for frame in out.chunks_exact_mut(self.channels.get()) {
             let mut of_channel = code;
             for sample in frame {
@@ -75,18 +85,10 @@ impl Probe {
     /// The index, modulo the [`period`](Self::period), of the first of the interleaved `frames`;
     /// `None` where they are fewer than two or not all consecutive frames of the probe.
     pub fn read(&self, frames: &[f32]) -> Option<u64> {
-        let mut frames = frames.chunks_exact(self.channels.get());
-        let first = self.decode(frames.next()?)?;
-        let mut code = first;
-        let mut count = 1;
-        for frame in frames {
-            code = self.next(code);
-            if !self.matches(code, frame) {
-                return None;
-            }
-            count += 1;
-        }
-        (count > 1).then(|| self.index(first))
+        let count = frames.len() / self.channels.get();
+        let first = self.decode(frames.get(..self.channels.get())?)?;
+        let (following, _) = self.follow(first, frames);
+        (count > 1 && following == count).then(|| self.index(first))
     }
 
     /// The code of frame `at`, channel 0, less one: `at · s mod P`.
@@ -101,10 +103,12 @@ impl Probe {
     }
 
     /// The code of the frame after.
+    #[inline]
     fn next(&self, code: u32) -> u32 {
         self.advance(code, self.stride)
     }
 
+    #[inline]
     fn advance(&self, code: u32, stride: u32) -> u32 {
         let sum = code + stride;
         if sum >= self.period {
@@ -114,10 +118,11 @@ impl Probe {
         }
     }
 
+    #[inline]
     fn sample(&self, code: u32) -> f32 {
         let shift = 32 - self.bits;
         let signed = (((code + 1) << shift) as i32) >> shift;
-        signed as f32 / (1u32 << (self.bits - 1)) as f32
+        signed as f32 * self.step
     }
 
     /// The code of a whole frame, if all its channels agree on one.
@@ -133,6 +138,31 @@ impl Probe {
         self.matches(code, frame).then_some(code)
     }
 
+    /// How many of `frames`, from the first on, follow one another from `code` on, and the code
+    /// after them.
+    fn follow(&self, mut code: u32, frames: &[f32]) -> (usize, u32) {
+        let mut count = 0;
+        if self.channels == Channels::MONO {
+            for sample in frames {
+                if *sample != self.sample(code) {
+                    break;
+                }
+                code = self.next(code);
+                count += 1;
+            }
+            return (count, code);
+        }
+        for frame in frames.chunks_exact(self.channels.get()) {
+            if !self.matches(code, frame) {
+                break;
+            }
+            code = self.next(code);
+            count += 1;
+        }
+        (count, code)
+    }
+
+    #[inline]
     fn matches(&self, code: u32, frame: &[f32]) -> bool {
         let mut of_channel = code;
         frame.iter().all(|sample| {

@@ -102,15 +102,22 @@ impl ProbeReader {
 
     /// Reads the next interleaved block.
     pub fn push(&mut self, block: &[f32]) {
-        for frame in block.chunks_exact(self.probe.channels().get()) {
-            match &mut self.run {
-                Some(run) if self.probe.matches(run.next_code, frame) => {
-                    run.span.frames += 1;
-                    run.next_code = self.probe.next(run.next_code);
-                }
-                _ => self.out_of_run(frame),
+        let channels = self.probe.channels().get();
+        let mut rest = block;
+        loop {
+            if let Some(run) = &mut self.run {
+                let (followed, next_code) = self.probe.follow(run.next_code, rest);
+                run.span.frames += followed as u64;
+                run.next_code = next_code;
+                self.frames += followed as u64;
+                rest = &rest[followed * channels..];
             }
+            let Some((frame, after)) = rest.split_at_checked(channels) else {
+                break;
+            };
+            self.out_of_run(frame);
             self.frames += 1;
+            rest = after;
         }
     }
 
