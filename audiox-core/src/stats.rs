@@ -4,9 +4,11 @@
 //! channel, which is what is called a frame here; the names are kept so that dashboards carry
 //! over.
 
+pub mod fit;
 pub mod histogram;
 pub mod schedule;
 
+pub use fit::LineFit;
 pub use histogram::Histogram;
 pub use schedule::{ScheduleStats, ScheduleSummary};
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::fit::LineFit;
 use super::histogram::Histogram;
 use crate::format::SampleRate;
 use crate::time::Instant;
@@ -18,7 +19,7 @@ pub struct ScheduleStats {
     late: u64,
     first: Option<(Instant, Instant)>,
     last: (Instant, Instant),
-    fit: Fit,
+    fit: LineFit,
     floor: Floor,
 }
 
@@ -56,7 +57,7 @@ impl ScheduleStats {
             late: 0,
             first: None,
             last: (Instant::EPOCH, Instant::EPOCH),
-            fit: Fit::default(),
+            fit: LineFit::default(),
             floor: Floor::default(),
         }
     }
@@ -128,32 +129,6 @@ impl ScheduleStats {
             slope_ppm: self.fit.slope().map(|s| s * 1e6),
             drift_frames: self.drift_frames(),
         }
-    }
-}
-
-/// Least squares of deviation over scheduled time, by updates about the running means: the plain
-/// sums of squares of nanoseconds would cancel to noise within the hour.
-#[derive(Debug, Clone, Copy, Default)]
-struct Fit {
-    n: f64,
-    mean_x: f64,
-    mean_y: f64,
-    sxx: f64,
-    sxy: f64,
-}
-
-impl Fit {
-    fn add(&mut self, x: f64, y: f64) {
-        self.n += 1.0;
-        let dx = x - self.mean_x;
-        self.mean_x += dx / self.n;
-        self.mean_y += (y - self.mean_y) / self.n;
-        self.sxx += dx * (x - self.mean_x);
-        self.sxy += dx * (y - self.mean_y);
-    }
-
-    fn slope(&self) -> Option<f64> {
-        (self.sxx > 0.0).then(|| self.sxy / self.sxx)
     }
 }
 

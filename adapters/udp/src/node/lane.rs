@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use audiox_core::format::{SampleFormat, StreamFormat};
 use audiox_core::packet::PacketMeta;
+use audiox_core::stats::LineFit;
 use audiox_core::time::{ClockMap, ExtSeq, Instant, MediaTime, NtpTime};
 
 use super::gaps::{GapBook, GapCause};
@@ -32,6 +33,10 @@ pub struct LaneStats {
     pub early_frames: u64,
     /// Packets whose payload could not be decoded.
     pub undecodable: u64,
+    /// Speed of the sender's media clock against ours, in parts per million: positive where it
+    /// is fast. The slope of a line through all arrivals, so jitter makes it vague at first;
+    /// `None` for the first seconds.
+    pub drift_ppm: Option<f64>,
     /// Largest absolute sample, 0 to 1, since it was last read.
     pub peak: f32,
 }
@@ -62,6 +67,7 @@ pub(super) struct Lane {
     generation: u32,
     newest: Option<(ExtSeq, i64, Instant)>,
     lag: Option<Lag>,
+    arrivals: LineFit,
 }
 
 /// Which port's which source.
@@ -106,6 +112,7 @@ impl Lane {
             generation: meta.generation,
             newest: None,
             lag: raw.then(|| Lag::new(format.rate)),
+            arrivals: LineFit::default(),
         }
     }
 
@@ -162,6 +169,12 @@ impl Lane {
             self.newest = Some((meta.seq, at + frames, meta.arrival));
         }
         let since_start = self.format.rate.nanos_of(at);
+        let elapsed = meta.arrival.signed_since(self.first_arrival);
+        self.arrivals
+            .add(since_start as f64, (elapsed - since_start) as f64);
+        if elapsed >= DRIFT_AFTER {
+            self.stats.drift_ppm = self.arrivals.slope().map(|slope| -slope * 1e6);
+        }
         let origin = self.captured.unwrap_or(0);
         if self.captured.is_some() {
             let delay = nanos(meta.arrival).saturating_sub(origin + since_start);
@@ -277,3 +290,5 @@ pub(super) fn nanos(at: Instant) -> i64 {
 
 /// How long packets may trail a goodbye, which takes another way.
 const STRAGGLERS: Duration = Duration::from_millis(300);
+/// Nanoseconds of arrivals before their slope means anything.
+const DRIFT_AFTER: i64 = 5_000_000_000;
