@@ -101,15 +101,14 @@ impl ScheduleStats {
         &self.deviation
     }
 
-    /// Whole frames by which sending has slipped against its schedule since the start.
+    /// Whole frames by which sending has slipped against its schedule from the first send to the
+    /// latest; `None` before there are 128.
     ///
     /// A thread wakes some time after its deadline, now more, now less; that is deviation, not
-    /// drift. Drift is the change of the *least* deviation, taken over the first and over the
-    /// latest 128 sends. `None` until there are 256 sends.
+    /// drift. Drift is how the *least* deviation moves, which a busy machine does not touch.
     pub fn drift_frames(&self) -> Option<i64> {
-        let nanos = self.floor.change()?;
-        let frames = i128::from(nanos) * i128::from(self.rate.get()) / 1_000_000_000;
-        i64::try_from(frames).ok()
+        let frames = self.floor.rise()? * f64::from(self.rate.get()) / 1e9;
+        Some(frames as i64)
     }
 
     /// All figures at once.
@@ -132,37 +131,74 @@ impl ScheduleStats {
     }
 }
 
-/// The least deviation of the first block of sends, of the latest whole block, and of the block
-/// being filled.
-#[derive(Debug, Clone, Copy, Default)]
+/// The least deviation of each of up to 64 equally long stretches. When they are full, each two
+/// neighbours become one.
+#[derive(Debug, Clone)]
 struct Floor {
-    first: Option<i64>,
-    latest: Option<i64>,
-    current: Option<i64>,
-    filled: u32,
+    stretches: [i64; MAX_STRETCHES],
+    len: usize,
+    /// Sends that make a stretch.
+    per_stretch: u64,
+    /// The stretch being filled.
+    current: i64,
+    filled: u64,
+}
+
+impl Default for Floor {
+    fn default() -> Self {
+        Self {
+            stretches: [0; MAX_STRETCHES],
+            len: 0,
+            per_stretch: FIRST_STRETCH,
+            current: i64::MAX,
+            filled: 0,
+        }
+    }
 }
 
 impl Floor {
     fn add(&mut self, deviation: i64) {
-        self.current = Some(self.current.map_or(deviation, |c| c.min(deviation)));
+        self.current = self.current.min(deviation);
         self.filled += 1;
-        if self.filled == FLOOR_BLOCK {
-            if self.first.is_none() {
-                self.first = self.current;
-            } else {
-                self.latest = self.current;
+        if self.filled < self.per_stretch {
+            return;
+        }
+        self.stretches[self.len] = self.current;
+        self.len += 1;
+        self.current = i64::MAX;
+        self.filled = 0;
+        if self.len == MAX_STRETCHES {
+            for n in 0..MAX_STRETCHES / 2 {
+                self.stretches[n] = self.stretches[2 * n].min(self.stretches[2 * n + 1]);
             }
-            self.current = None;
-            self.filled = 0;
+            self.len /= 2;
+            self.per_stretch *= 2;
         }
     }
 
-    fn change(&self) -> Option<i64> {
-        Some(self.latest?.saturating_sub(self.first?))
+    /// Nanoseconds that the floor rises from the first stretch to the last, by the line whose
+    /// slope is the median of those through all pairs (Theil and Sen): a stretch in which the
+    /// thread got no processor at all moves it no more than any other.
+    fn rise(&self) -> Option<f64> {
+        if self.len < MIN_STRETCHES {
+            return None;
+        }
+        let floors = &self.stretches[..self.len];
+        let mut slopes: Vec<f64> = Vec::with_capacity(self.len * self.len / 2);
+        for (i, a) in floors.iter().enumerate() {
+            for (j, b) in floors.iter().enumerate().skip(i + 1) {
+                slopes.push((b - a) as f64 / (j - i) as f64);
+            }
+        }
+        let middle = slopes.len() / 2;
+        let (_, median, _) = slopes.select_nth_unstable_by(middle, f64::total_cmp);
+        Some(*median * self.len as f64)
     }
 }
 
-const FLOOR_BLOCK: u32 = 128;
+const MAX_STRETCHES: usize = 64;
+const MIN_STRETCHES: usize = 8;
+const FIRST_STRETCH: u64 = 16;
 
 #[cfg(test)]
 mod tests {
@@ -204,8 +240,23 @@ mod tests {
     fn a_slow_sender_is_found_out() {
         let s = run(3_300, 31.0).summary();
         assert!((s.slope_ppm.unwrap() - 31.0).abs() < 1.0, "{s:?}");
-        // 31 ppm of 33 s are 1 ms, or 45 frames; the last whole block ends a little earlier.
-        assert!((40..=46).contains(&s.drift_frames.unwrap()), "{s:?}");
+        // 31 ppm of 33 s are 1 ms, or 45 frames.
+        assert!((43..=46).contains(&s.drift_frames.unwrap()), "{s:?}");
+    }
+
+    #[test]
+    fn a_busy_machine_is_no_drift() {
+        let rate = SampleRate::HZ_48000;
+        let pacer = Pacer::new(Instant::EPOCH, rate, CatchUp::Burst);
+        let mut stats = ScheduleStats::new(rate, TEN_MS);
+        for n in 0..3_300 {
+            let due = pacer.deadline(n * 480);
+            // Held up for some seconds in the middle and at the end.
+            let busy = if n % 1_650 > 1_500 { 20_000_000 } else { 0 };
+            stats.record(due, due + Duration::from_nanos(jitter(n) + busy));
+        }
+        assert_eq!(stats.drift_frames(), Some(0));
+        assert_eq!(stats.summary().late, 2 * 149);
     }
 
     #[test]
