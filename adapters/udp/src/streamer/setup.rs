@@ -247,8 +247,9 @@ fn read_ahead(
 struct Identity {
     ids: Identifiers,
     cname: String,
-    /// The first SSRC, where it was asked for.
-    asked: Option<u32>,
+    /// Streams take SSRCs one after the other from here on, so that a recorder can keep the
+    /// sender's order.
+    first_ssrc: u32,
     taken: Vec<u32>,
 }
 
@@ -256,25 +257,23 @@ impl Identity {
     fn new(config: &StreamerConfig, rtp: Option<&RtpEndpoint>) -> Self {
         let mut ids = Identifiers::new(config.seed);
         let cname = config.cname.clone().unwrap_or_else(|| ids.cname());
+        let drawn = ids.next() as u32 & SSRC_ROOM;
         Self {
+            first_ssrc: rtp.and_then(|r| r.ssrc).unwrap_or(drawn),
             ids,
             cname,
-            asked: rtp.and_then(|r| r.ssrc),
             taken: Vec::new(),
         }
     }
 
-    /// A sender as planned; streams after the first of an SSRC asked for take those after it.
+    /// A sender as planned.
     fn sender(
         &mut self,
         plan: &StreamPlan,
         config: &StreamerConfig,
         clock: Clock,
     ) -> Result<Sender, ConfigError> {
-        let ssrc = match self.asked {
-            Some(first) => first.wrapping_add(self.taken.len() as u32),
-            None => self.ids.ssrc(&self.taken),
-        };
+        let ssrc = self.first_ssrc.wrapping_add(self.taken.len() as u32);
         self.taken.push(ssrc);
         let sender = SenderConfig {
             framing: plan.framing,
@@ -299,3 +298,6 @@ fn no_thread(source: std::io::Error) -> Error {
 const DEFAULT_PTIME: Duration = Duration::from_millis(10);
 /// How long to wait for sources to be read ahead. Slower ones start with what they have.
 const FILL: Duration = Duration::from_secs(1);
+
+/// Leaves room above a random SSRC for those that count on from it.
+const SSRC_ROOM: u32 = 0xffff_0fff;
