@@ -159,6 +159,21 @@ fn everything_lost_is_silence() {
 }
 
 #[test]
+fn codings_that_alter_samples_are_tried_with_a_tone() {
+    for coding in [PcmCoding::Mulaw, PcmCoding::Alaw, "L8".parse().unwrap()] {
+        let clicks = |loss| {
+            let mut pair = telephone(loss).coding(coding).build().unwrap();
+            let report = pair.run_for(10 * SECOND);
+            assert_eq!(report.probe.played, 0);
+            report.clicks
+        };
+        // The start, and both edges of each gap.
+        assert!(clicks("none") <= 1, "{coding}");
+        assert!((2..=7).contains(&clicks("list:10,20,30")), "{coding}");
+    }
+}
+
+#[test]
 fn flipped_bits_harm_their_own_packets_only() {
     let mut pair = Pair::builder()
         .format(SampleRate::HZ_8000, Channels::MONO)

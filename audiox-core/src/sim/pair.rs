@@ -152,8 +152,9 @@ impl Pair {
                 Signal::Probe(probe, Box::new(ProbeReader::new(probe, 0, MAX_SPANS)))
             }
             None => {
-                let tone = Tone::new(rate, rate.get() / 100, 0.5)?;
-                Signal::Tone(tone, ClickDetector::for_tone(&tone, channels, 1.5))
+                let tone = Tone::new(rate, rate.get() / TONE_PERIOD, 0.5)?;
+                let threshold = tone.curvature() + CODING_NOISE;
+                Signal::Tone(tone, ClickDetector::new(rate, channels, threshold))
             }
         };
         Ok(Self {
@@ -443,6 +444,12 @@ fn finished(reader: &ProbeReader) -> ProbeReader {
     reader.finish();
     reader
 }
+
+/// Frames of a tone's oscillation.
+const TONE_PERIOD: u32 = 20;
+/// What an 8-bit coding adds to second differences at half of full scale: µ-law is wrong by up
+/// to 1/64 there, and four times that enters a second difference.
+const CODING_NOISE: f32 = 1.0 / 16.0;
 
 /// The link's tags.
 const MEDIA: usize = 0;

@@ -123,7 +123,7 @@ impl PairBuilder {
         self
     }
 
-    /// Any codec, tried with a tone of a hundredth of the rate.
+    /// Any codec, tried with a tone of a twentieth of the rate.
     pub fn codec(mut self, name: EncodingName, factory: Arc<dyn CodecFactory>) -> Self {
         self.coding = Coding::Other(name, factory);
         self
