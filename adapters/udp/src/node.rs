@@ -30,7 +30,7 @@ mod report;
 mod track;
 
 pub use gaps::{Gap, GapCause};
-pub use lane::{Alignment, LaneStats};
+pub use lane::{Alignment, LaneStats, Mismatch};
 pub use listen::{Content, Listen};
 pub use output::{SinkFactory, Target};
 pub use report::{NodeReport, StreamReport};

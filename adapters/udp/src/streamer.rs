@@ -111,8 +111,8 @@ pub struct StreamerConfig {
     pub seed: Option<u64>,
     /// Name of the session in its description.
     pub session_name: String,
-    /// How the pacing thread is scheduled. Real time keeps the schedule on a busy machine, where
-    /// the system grants it.
+    /// How the pacing thread is scheduled. Real time, the default, keeps the schedule on a busy
+    /// machine; where the system does not grant it, the report says so and sending goes on.
     pub priority: Priority,
     /// Codecs for RTP.
     pub codecs: CodecRegistry,
@@ -131,7 +131,7 @@ impl StreamerConfig {
             cname: None,
             seed: None,
             session_name: "audiox".to_owned(),
-            priority: Priority::Ordinary,
+            priority: Priority::Realtime,
             codecs: CodecRegistry::default(),
         }
     }

@@ -41,6 +41,16 @@ pub struct LaneStats {
     pub peak: f32,
 }
 
+/// What a packet holds does not agree with what the sender's timestamps say it holds: the codec,
+/// rate or channels that were given are not the sender's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mismatch {
+    /// Frames in a packet, as it was decoded.
+    pub payload_frames: u64,
+    /// Frames from its timestamp to the next one's.
+    pub timestamp_step: u64,
+}
+
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) id: LaneId,
@@ -68,6 +78,15 @@ pub(super) struct Lane {
     newest: Option<(ExtSeq, i64, Instant)>,
     lag: Option<Lag>,
     arrivals: LineFit,
+    steps: Steps,
+}
+
+/// Consecutive packets, and how many of them did not meet.
+#[derive(Debug, Default)]
+struct Steps {
+    seen: u64,
+    off: u64,
+    last: Option<Mismatch>,
 }
 
 /// Which port's which source.
@@ -113,6 +132,7 @@ impl Lane {
             newest: None,
             lag: raw.then(|| Lag::new(format.rate)),
             arrivals: LineFit::default(),
+            steps: Steps::default(),
         }
     }
 
@@ -128,8 +148,8 @@ impl Lane {
         let mut at = meta.at - self.base;
         if let Some((seq, end, _)) = self.newest
             && meta.seq == seq.next()
-            && at > end
         {
+            self.step(at - end, frames);
             self.gaps.explain(
                 Span {
                     start: end,
@@ -180,6 +200,24 @@ impl Lane {
             let delay = nanos(meta.arrival).saturating_sub(origin + since_start);
             self.follow_delay(delay);
         }
+    }
+
+    /// Compares a packet's timestamp with the end of the packet before it.
+    fn step(&mut self, beyond: i64, frames: i64) {
+        self.steps.seen += 1;
+        if beyond != 0 {
+            self.steps.off += 1;
+            self.steps.last = Some(Mismatch {
+                payload_frames: frames as u64,
+                timestamp_step: (frames + beyond).max(0) as u64,
+            });
+        }
+    }
+
+    /// Whether most packets do not fill the time to the next one, or overfill it.
+    pub(super) fn mismatch(&self) -> Option<Mismatch> {
+        let enough = self.steps.seen >= 10 && self.steps.off * 2 > self.steps.seen;
+        self.steps.last.filter(|_| enough)
     }
 
     /// Learns from the sender's reports when its frames were captured. `wall` pairs the local

@@ -445,6 +445,7 @@ fn stream_report(
             _ => Vec::new(),
         },
         ended: lane.ended.is_some(),
+        mismatch: lane.mismatch(),
         clock_rejected: lane.clock_rejected,
     }
 }

@@ -8,7 +8,7 @@ use audiox_core::stats::SourceStats;
 use serde::Serialize;
 
 use super::gaps::Gap;
-use super::lane::{Alignment, LaneStats};
+use super::lane::{Alignment, LaneStats, Mismatch};
 
 /// One recorded stream.
 #[derive(Debug, Clone)]
@@ -45,6 +45,8 @@ pub struct StreamReport {
     pub gaps: Vec<Gap>,
     /// The sender said goodbye or fell silent.
     pub ended: bool,
+    /// The samples were most likely read in a format that is not the sender's.
+    pub mismatch: Option<Mismatch>,
     /// Nanoseconds by which the sender's wall clock was off, where it was too far to align by.
     pub clock_rejected: Option<i64>,
 }

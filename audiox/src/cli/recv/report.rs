@@ -29,6 +29,14 @@ pub(super) fn text(report: &NodeReport) -> String {
             Short(s.source.jitter),
             alignment(s),
         ));
+        if let Some(m) = s.mismatch {
+            lines.push(format!(
+                "  this is probably not what was sent: packets hold {} frames as read here, but \
+                 their timestamps are {} apart; check codec, rate and channels, or use the \
+                 sender's session description",
+                m.payload_frames, m.timestamp_step
+            ));
+        }
         if s.gap_count > 0 {
             lines.push(format!(
                 "  {}, {} frames ({}) filled with silence: {}",

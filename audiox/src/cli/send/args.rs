@@ -119,9 +119,9 @@ pub(super) struct NetworkArgs {
     /// RTCP's canonical name; a random one where left out
     #[arg(long, value_name = "NAME")]
     pub(super) cname: Option<String>,
-    /// Ask the system for real-time priority of the pacing thread
+    /// Pace at ordinary priority, without asking the system for real time
     #[arg(long)]
-    pub(super) realtime: bool,
+    pub(super) no_realtime: bool,
     /// Make identifiers repeatable, for tests
     #[arg(long, hide = true)]
     pub(super) seed: Option<u64>,
@@ -233,10 +233,10 @@ impl NetworkArgs {
 
     /// How the pacing thread is scheduled.
     pub(super) fn priority(&self) -> Priority {
-        if self.realtime {
-            Priority::Realtime
-        } else {
+        if self.no_realtime {
             Priority::Ordinary
+        } else {
+            Priority::Realtime
         }
     }
 
