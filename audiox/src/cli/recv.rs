@@ -240,4 +240,6 @@ Examples:
   A multicast group, ten minutes of it:
     audiox recv 'rtp://239.1.2.3:5004?codec=L24&rate=48000&channels=2' --to a.wav --duration 10m
   Listen to it:
-    audiox recv rtp://:5004?pt=10 --to - | aplay -f S16_LE -r 44100 -c 2";
+    audiox recv rtp://:5004?pt=10 --to - | aplay -f S16_LE -r 44100 -c 2
+  Pass it on as raw PCM:
+    audiox recv rtp://:5004?pt=10 --to - | audiox send - --channels 2 --to udp://studio:12345";

@@ -1,0 +1,11 @@
+//! The command as people run it: real processes, real sockets on loopback.
+#![cfg(test)]
+#![cfg(feature = "cli")]
+
+mod bad_input;
+mod files;
+mod interrupt;
+mod link;
+mod network;
+mod record;
+mod support;
