@@ -61,7 +61,7 @@ fn is_wav(path: &Path) -> bool {
         ["wav", "wave", "bwf", "rf64"]
             .iter()
             .any(|known| e.eq_ignore_ascii_case(known))
-    }) || path.starts_with("/dev")
+    })
 }
 
 /// Opens the one sink that `text` names: a WAV file, `-` or `null:`. Integers are stored as

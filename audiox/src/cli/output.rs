@@ -83,7 +83,7 @@ impl Output {
     pub(super) fn started(&self, addresses: &[String]) -> Result<(), Failure> {
         tracing::debug!(?addresses, "listening");
         match self.mode {
-            Mode::Json => self.event("listening", json!({ "addresses": addresses })),
+            Mode::Json => self.put_event("listening", json!({ "addresses": addresses })),
             Mode::Text if self.is_live() => {
                 self.notice(format_args!("listening on {}", addresses.join(", ")))
             }
@@ -102,7 +102,7 @@ impl Output {
         }
         if self.mode == Mode::Json && self.elapsed() >= self.next_json {
             self.next_json = self.elapsed() + JSON_EVERY;
-            self.event("stats", json())?;
+            self.put_event("stats", json())?;
         }
         Ok(())
     }
@@ -111,7 +111,7 @@ impl Output {
     pub(super) fn notice(&self, text: impl Display) -> Result<(), Failure> {
         match self.mode {
             Mode::Quiet => Ok(()),
-            Mode::Json => self.event("notice", json!({ "text": text.to_string() })),
+            Mode::Json => self.put_event("notice", json!({ "text": text.to_string() })),
             Mode::Text => {
                 self.line.suspend(|| say(&text.to_string()));
                 Ok(())
@@ -128,13 +128,21 @@ impl Output {
         self.line.finish_and_clear();
         match self.mode {
             Mode::Quiet => Ok(()),
-            Mode::Json => self.event("summary", json()),
+            Mode::Json => self.put_event("summary", json()),
             Mode::Text => self.put(text().trim_end()),
         }
     }
 
+    /// Tells programs that something happened; people see it by the live line.
+    pub(super) fn event(&self, kind: &str, fields: impl FnOnce() -> Value) -> Result<(), Failure> {
+        match self.mode {
+            Mode::Json => self.put_event(kind, fields()),
+            Mode::Text | Mode::Quiet => Ok(()),
+        }
+    }
+
     /// One JSON line, with its kind and the seconds since the start.
-    fn event(&self, kind: &str, fields: Value) -> Result<(), Failure> {
+    fn put_event(&self, kind: &str, fields: Value) -> Result<(), Failure> {
         let mut object = json!({ "event": kind, "elapsed": round(self.elapsed()) });
         if let (Value::Object(object), Value::Object(fields)) = (&mut object, fields) {
             object.extend(fields);

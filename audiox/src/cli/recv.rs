@@ -67,6 +67,9 @@ pub(super) struct RecvArgs {
     /// Samples of the recording: u8, s16, s24, s32 or f32; as on the wire where left out
     #[arg(long, value_name = "FORMAT", value_parser = value::sample, help_heading = "Recording")]
     sample_format: Option<SampleFormat>,
+    /// Record over what is there
+    #[arg(long, help_heading = "Recording")]
+    overwrite: bool,
     /// Write no JSON file beside the recording
     #[arg(long, help_heading = "Recording")]
     no_sidecar: bool,
@@ -146,6 +149,9 @@ pub(super) fn run(args: RecvArgs, mut output: Output) -> Result<(), Failure> {
     if to == SinkName::Stdout {
         output.give_stdout_to_audio();
     }
+    if !args.overwrite {
+        spare_what_is_there(&to)?;
+    }
     let (target, left_out) = recv::target(to)?;
     let config = NodeConfig {
         sample: args.sample_format,
@@ -176,6 +182,31 @@ pub(super) fn run(args: RecvArgs, mut output: Output) -> Result<(), Failure> {
         ))?;
     }
     output.summary(|| report::text(&report), || report::json(&report))
+}
+
+/// A take that was recorded before cannot be had again.
+fn spare_what_is_there(to: &SinkName) -> Result<(), Failure> {
+    let taken = match to {
+        SinkName::File(path) => std::fs::metadata(path)
+            .is_ok_and(|m| m.is_file() && m.len() > 0)
+            .then(|| path.clone()),
+        SinkName::Folder(folder) => {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            let mut paths = entries.map(|e| e.path());
+            paths.find(|p| {
+                let name = p.file_name().unwrap_or_default().to_string_lossy();
+                name == "recording.json" || name.starts_with("track-") && name.ends_with(".wav")
+            })
+        }
+        _ => None,
+    };
+    match taken {
+        Some(path) => Err(Failure::Usage(format!(
+            "{} is there already; record elsewhere, or over it with --overwrite",
+            path.display()
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Shows how it goes until the recording ends.
@@ -215,6 +246,7 @@ fn line(now: &NodeReport, elapsed: Duration, rate: f64) -> String {
     let drift = now.streams.iter().map(|s| s.source.sender_clock_ppb);
     let mut parts = vec![
         Clock(elapsed).to_string(),
+        bars(now.streams.iter().map(|s| 20.0 * s.lane.peak.log10())),
         count(live, "stream"),
         Scaled(rate, "bit/s").to_string(),
         format!("lost {lost}"),
@@ -225,7 +257,6 @@ fn line(now: &NodeReport, elapsed: Duration, rate: f64) -> String {
     if let Some(worst) = drift.max_by_key(|ppb| ppb.abs()).filter(|ppb| *ppb != 0) {
         parts.push(format!("drift {:+.1} ppm", worst as f64 / 1e3));
     }
-    parts.push(bars(now.streams.iter().map(|s| 20.0 * s.lane.peak.log10())));
     parts.join("  ")
 }
 

@@ -31,7 +31,10 @@ pub(super) fn run(args: SendArgs, mut output: Output) -> Result<(), Failure> {
         }
     }
     match to {
-        SinkName::Net(to) => live::run(&args, sources, *to, output),
+        SinkName::Net(to) => {
+            args.refuse_file_options()?;
+            live::run(&args, sources, *to, output)
+        }
         to => {
             args.refuse_network_options()?;
             copy::run(sources, &to, args.sample_format, output)

@@ -62,11 +62,11 @@ pub(super) fn count(n: u64, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
-/// Peak levels in dBFS as a column each: empty below −60, full from −3.
+/// Peak levels in dBFS as a column each: a dot below −60, full from −3.
 pub(super) fn bars(peaks: impl IntoIterator<Item = f32>) -> String {
     let bar = |db: f32| {
         let step = ((db + 60.0) / 57.0 * 8.0).clamp(0.0, 8.0);
-        BARS.get(step as usize).copied().unwrap_or(' ')
+        BARS.get(step as usize).copied().unwrap_or('·')
     };
     peaks.into_iter().map(bar).collect()
 }
@@ -77,7 +77,7 @@ pub(super) fn short_name(name: &str) -> &str {
     trimmed.rsplit('/').next().unwrap_or(trimmed)
 }
 
-const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+const BARS: [char; 9] = ['·', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 #[cfg(test)]
 mod tests {
@@ -108,6 +108,6 @@ mod tests {
     #[test]
     fn bars_grow_with_the_level() {
         let levels = [f32::NEG_INFINITY, -60.0, -30.0, -3.0, 6.0, f32::NAN];
-        assert_eq!(bars(levels), "  ▄██ ");
+        assert_eq!(bars(levels), "··▄██·");
     }
 }

@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 
 use audiox::core::format::SampleFormat;
 
-use crate::support::{Folder, Outcome, Running, audiox};
+use crate::support::{Folder, Outcome, Running, audiox, data};
 
 fn send(source: &str, to: &str, more: &[&str]) -> Outcome {
     audiox(&[&["send", source, "--to", to], more].concat())
@@ -126,6 +126,9 @@ fn values_that_cannot_be() {
     send("tone:440", "out.wav", &[]).fails(2, "duration");
     send("udp://127.0.0.1:1", "out.wav", &[]).fails(2, "audiox recv");
     send("-", rtp, &["--loop"]).fails(1, "pipe");
+    send(tone, rtp, &["--rate", "8000"]).fails(2, "standard input");
+    send(tone, rtp, &["--sample-format", "s16"]).fails(2, "--codec");
+    audiox(&["send", "-", "-", "--to", "null:"]).fails(2, "once");
     audiox(&["send", tone]).fails(2, "--to");
     audiox(&["send", "--to", "null:"]).fails(2, "SOURCE");
     audiox(&["shout"]).fails(2, "shout");
@@ -158,24 +161,49 @@ fn ports_and_formats_that_cannot_be_received() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_disk_that_is_full() {
-    send("tone:440,length=1s", "/dev/full", &[]).fails(1, "/dev/full");
-    // `-` on a full disk, too.
-    let full = std::fs::OpenOptions::new()
-        .write(true)
-        .open("/dev/full")
-        .unwrap();
-    let status = std::process::Command::new(env!("CARGO_BIN_EXE_audiox"))
+    let folder = Folder::new();
+    let wav = folder.at("full.wav");
+    std::os::unix::fs::symlink("/dev/full", &wav).unwrap();
+    send("tone:440,length=1s", &wav, &[]).fails(1, "full.wav");
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let told = std::process::Command::new(env!("CARGO_BIN_EXE_audiox"))
         .args(["send", "tone:440,length=1s", "--to", "-", "-q"])
-        .stdout(full)
-        .stderr(std::process::Stdio::null())
-        .status()
+        .stdout(full.unwrap())
+        .output()
         .unwrap();
-    assert_eq!(status.code(), Some(1));
+    assert_eq!(told.status.code(), Some(1));
+    assert!(
+        String::from_utf8(told.stderr)
+            .unwrap()
+            .contains("standard output")
+    );
 
-    let (recv, port) = Running::listening(&["recv", "udp://127.0.0.1:0", "--to", "/dev/full"]);
+    let (recv, port) = Running::listening(&["recv", "udp://127.0.0.1:0", "--to", &wav]);
     let url = format!("udp://127.0.0.1:{}", port[0]);
     let sender = Running::start(&["send", "tone:440,rate=44100", "--to", &url, "-q"]);
-    recv.wait().fails(1, "/dev/full");
+    recv.wait().fails(1, "full.wav");
     sender.interrupt();
     assert_eq!(sender.wait().code, 0);
+}
+
+#[test]
+fn a_take_is_not_recorded_over_by_accident() {
+    let folder = Folder::new();
+    let (take, samples) = folder.wav("take.wav", SampleFormat::S16, 1, 1_000);
+    let recv = |to: &str, more: &[&str]| {
+        let args = [
+            "recv",
+            "udp://127.0.0.1:0",
+            "--to",
+            to,
+            "--duration",
+            "200ms",
+        ];
+        audiox(&[&args[..], more].concat())
+    };
+    recv(&take, &[]).fails(2, "--overwrite");
+    assert!(data(&take) == samples);
+    recv(&take, &["--overwrite"]).clean();
+    folder.wav("track-01.wav", SampleFormat::S16, 1, 1_000);
+    recv(folder.path("").to_str().unwrap(), &[]).fails(2, "track-01.wav");
 }

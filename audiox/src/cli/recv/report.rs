@@ -58,6 +58,12 @@ pub(super) fn text(report: &NodeReport) -> String {
     if !troubles.is_empty() {
         lines.push(format!("dropped: {}", troubles.join(", ")));
     }
+    if report.unknown_payload_type > 0 {
+        lines.push(
+            "  the sender's session description (`audiox send --sdp FILE`) knows all payload types"
+                .to_owned(),
+        );
+    }
     lines.join("\n")
 }
 

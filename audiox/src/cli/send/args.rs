@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use audiox::core::ConfigError;
 use audiox::core::codec::EncodingName;
 use audiox::core::convert::Gain;
-use audiox::core::format::{Channels, PcmFormat, SampleFormat, SampleRate};
+use audiox::core::format::{Channels, PcmFormat, SampleFormat, SampleRate, StreamFormat};
 use audiox::io::Repeat;
 use audiox::net::Endpoint;
 use audiox::net::pace::Priority;
@@ -54,16 +54,15 @@ pub(in crate::cli) struct SendArgs {
     )]
     gain: Option<Gain>,
     /// Samples on standard input: u8, s16le, s16be, s24le, s24be, s32le, s32be, f32le, f32be
-    #[arg(long, default_value = "s16le", help_heading = "Sources")]
-    format: PcmFormat,
-    /// Frames per second on standard input
-    #[arg(long, value_name = "HZ", default_value = "44100", value_parser = value::rate)]
-    #[arg(help_heading = "Sources")]
-    rate: SampleRate,
-    /// Channels on standard input
-    #[arg(long, value_name = "N", default_value = "1", value_parser = value::channels)]
-    #[arg(help_heading = "Sources")]
-    channels: Channels,
+    /// [s16le]
+    #[arg(long, help_heading = "Sources")]
+    format: Option<PcmFormat>,
+    /// Frames per second on standard input [44100]
+    #[arg(long, value_name = "HZ", value_parser = value::rate, help_heading = "Sources")]
+    rate: Option<SampleRate>,
+    /// Channels on standard input [1]
+    #[arg(long, value_name = "N", value_parser = value::channels, help_heading = "Sources")]
+    channels: Option<Channels>,
 
     #[command(flatten)]
     pub(super) network: NetworkArgs,
@@ -156,9 +155,29 @@ impl SendArgs {
 
     /// How the sources are read.
     pub(super) fn source_options(&self) -> Result<SourceOptions, Failure> {
+        let pipes = self.sources().filter(|s| *s == "-").count();
+        if pipes > 1 {
+            return Err(Failure::Usage(
+                "there is one standard input: give - once".to_owned(),
+            ));
+        }
+        let of_pipe = [
+            ("--format", self.format.is_some()),
+            ("--rate", self.rate.is_some()),
+            ("--channels", self.channels.is_some()),
+        ];
+        if let (0, Some(option)) = (pipes, first_given(&of_pipe)) {
+            return Err(Failure::Usage(format!(
+                "{option} is for -, raw PCM on standard input; files and signals say their own"
+            )));
+        }
+        let usual = SourceOptions::default();
         Ok(SourceOptions {
-            pcm: self.format,
-            format: audiox::core::format::StreamFormat::new(self.rate, self.channels),
+            pcm: self.format.unwrap_or(usual.pcm),
+            format: StreamFormat::new(
+                self.rate.unwrap_or(usual.format.rate),
+                self.channels.unwrap_or(usual.format.channels),
+            ),
             skip: self.offset.unwrap_or_default(),
             repeat: self
                 .repeat
@@ -166,6 +185,18 @@ impl SendArgs {
             length: self.duration,
             gain: self.gain.unwrap_or_default(),
         })
+    }
+
+    /// Nor must those that have none for the network.
+    pub(super) fn refuse_file_options(&self) -> Result<(), Failure> {
+        match self.sample_format {
+            Some(_) => Err(Failure::Usage(
+                "--sample-format is for files and pipes; for rtp:// give --codec, for udp:// the \
+                 URL's ?format="
+                    .to_owned(),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Options that have no meaning for files must not pass unseen.
@@ -182,9 +213,10 @@ impl SendArgs {
             ("--ttl", n.ttl.is_some()),
             ("--iface", n.iface.is_some()),
             ("--cname", n.cname.is_some()),
+            ("--no-realtime", n.no_realtime),
         ];
-        match given.into_iter().find(|(_, given)| *given) {
-            Some((option, _)) => Err(Failure::Usage(format!(
+        match first_given(&given) {
+            Some(option) => Err(Failure::Usage(format!(
                 "{option} needs a network sink, udp://HOST:PORT or rtp://HOST:PORT; leave it out"
             ))),
             None => Ok(()),
@@ -202,7 +234,7 @@ impl NetworkArgs {
                     ("--sdp", self.sdp.is_some()),
                     ("--cname", self.cname.is_some()),
                 ];
-                if let Some((option, _)) = rtp_only.into_iter().find(|(_, given)| *given) {
+                if let Some(option) = first_given(&rtp_only) {
                     return Err(Failure::Usage(format!(
                         "{option} is for RTP; send to rtp://{} or leave it out",
                         udp.at
@@ -245,6 +277,14 @@ impl NetworkArgs {
         let parse = |text: &String| parse_time("start-at", text, SystemTime::now());
         self.start_at.as_ref().map(parse).transpose()
     }
+}
+
+/// The first option that was given.
+fn first_given(options: &[(&'static str, bool)]) -> Option<&'static str> {
+    options
+        .iter()
+        .find(|(_, given)| *given)
+        .map(|(name, _)| *name)
 }
 
 const EXAMPLES: &str = "\

@@ -45,10 +45,8 @@ pub(super) fn run(
         std::fs::write(path, sdp)
             .map_err(|e| Failure::io(format_args!("cannot write {}", path.display()), &e))?;
     }
-    for local in handle.local_addrs() {
-        tracing::debug!(%local, "sending from");
-    }
     output.go_live();
+    output.event("started", || report::started_json(&handle))?;
     follow(&handle, &interrupt, &mut output)?;
     let report = handle.wait()?;
     output.summary(|| report::text(&report), || report::json(&report))?;
@@ -76,7 +74,7 @@ fn follow(
         if refused > 0 && !refusal_told {
             refusal_told = true;
             output.notice(
-                "nothing listens on the port there yet (the packets are refused); sending goes on",
+                "nothing listens on the port there: packets are refused; sending goes on",
             )?;
         }
         let bytes: u64 = now.streams.iter().map(|s| s.bytes).sum();
@@ -96,6 +94,7 @@ fn line(now: &StreamerSnapshot, rate: f64) -> String {
     };
     let mut parts = vec![
         Clock(now.elapsed).to_string(),
+        bars(now.streams.iter().map(|s| s.peak_dbfs)),
         streams,
         Scaled(rate, "bit/s").to_string(),
         format!("late {}", sum(|s| s.late)),
@@ -119,7 +118,6 @@ fn line(now: &StreamerSnapshot, rate: f64) -> String {
         parts.push(format!("loss {:.1} %", worst * 100.0));
         parts.push(format!("jitter {}", Short(jitter)));
     }
-    parts.push(bars(now.streams.iter().map(|s| s.peak_dbfs)));
     parts.join("  ")
 }
 

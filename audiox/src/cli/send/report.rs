@@ -1,10 +1,11 @@
 //! How sending went.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use audiox::core::stats::ScheduleSummary;
 use audiox::udp::streamer::{
-    RemoteReport, StreamEnd, StreamReport, StreamState, StreamerReport, StreamerSnapshot,
+    RemoteReport, StreamEnd, StreamReport, StreamState, StreamerHandle, StreamerReport,
+    StreamerSnapshot,
 };
 use serde_json::{Value, json};
 
@@ -151,6 +152,19 @@ fn remote_json(r: &RemoteReport) -> Value {
         "packets_lost": r.packets_lost,
         "jitter_ms": millis(r.jitter),
         "round_trip_ms": r.round_trip.map(millis),
+    })
+}
+
+/// Who sends from where, and when it starts.
+pub(super) fn started_json(handle: &StreamerHandle) -> Value {
+    let start = handle.start_time().duration_since(UNIX_EPOCH);
+    let names = handle.snapshot().streams.into_iter().map(|s| s.name);
+    let streams = names
+        .zip(handle.local_addrs())
+        .map(|(name, from)| json!({ "name": name, "from": from }));
+    json!({
+        "start_unix": start.map_or(0.0, |d| d.as_secs_f64()),
+        "streams": streams.collect::<Vec<_>>(),
     })
 }
 
