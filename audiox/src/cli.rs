@@ -1,5 +1,6 @@
 //! The command line: what is asked for, and what is told about it.
 
+mod compare;
 mod failure;
 mod interrupt;
 mod link;
@@ -9,6 +10,7 @@ mod output;
 mod plot;
 mod recv;
 mod send;
+mod sidecar;
 mod sim;
 mod text;
 mod usage;
@@ -59,6 +61,7 @@ enum Command {
     Link(link::RelayArgs),
     Sim(sim::SimArgs),
     Plot(plot::PlotArgs),
+    Compare(compare::CompareArgs),
 }
 
 /// Runs the command and says how it went.
@@ -86,6 +89,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Link(args) => link::run(args, Output::new(mode)),
         Command::Sim(args) => sim::run(args, Output::new(mode)),
         Command::Plot(args) => plot::run(args, &Output::new(mode)),
+        Command::Compare(args) => compare::run(args, &Output::new(mode)),
     }
 }
 

@@ -1,25 +1,30 @@
 //! `audiox plot`: a picture of waveforms.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use audiox::io::WavSource;
+use audiox::core::source::Source;
+use audiox::io::{Take, WavSource};
 use audiox::plot::{Envelope, Gap, Lane, Picture};
 use clap::Args;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::failure::Failure;
 use super::output::Output;
-use super::text::short_name;
+use super::sidecar::Sidecar;
+use super::text::{count, short_name};
+use super::value;
 
 /// Draw waveforms one above the other, and what is missing in them, as an SVG picture
+///
+/// Gaps are those that `audiox recv` listed in the JSON file beside a recording.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct PlotArgs {
     /// WAV files, drawn in this order on one time axis
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// Mark the gaps that `audiox recv` listed in this JSON file
+    /// Where the gaps are listed, if not beside the files
     #[arg(long, value_name = "FILE")]
     gaps: Option<PathBuf>,
     /// The picture
@@ -28,100 +33,128 @@ pub(super) struct PlotArgs {
     /// A headline; the files' names where left out
     #[arg(long, value_name = "TEXT")]
     title: Option<String>,
+    /// Draw from this time on
+    #[arg(long, value_name = "TIME", value_parser = value::duration)]
+    from: Option<Duration>,
+    /// Draw no more than this
+    #[arg(long = "for", value_name = "TIME", value_parser = value::duration)]
+    length: Option<Duration>,
+    /// Draw the surroundings of the Nth gap
+    #[arg(long, value_name = "N", conflicts_with_all = ["from", "length"])]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    gap: Option<u64>,
 }
 
-/// What `audiox recv` writes beside a recording; only what a picture needs.
-#[derive(Debug, Deserialize)]
-struct Sidecar {
-    streams: Vec<Stream>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Stream {
-    file: Option<String>,
-    rate: u32,
-    gaps: Vec<Missing>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Missing {
-    start_frame: u64,
-    frames: u64,
-    cause: String,
+struct File {
+    name: String,
+    wav: WavSource,
+    gaps: Vec<Gap>,
 }
 
 pub(super) fn run(args: PlotArgs, output: &Output) -> Result<(), Failure> {
-    if !args
-        .output
-        .extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case("svg"))
-    {
+    let is_svg = |path: &Path| {
+        path.extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("svg"))
+    };
+    if !is_svg(&args.output) {
         return Err(Failure::Usage(format!(
             "{}: pictures are SVG; name it FILE.svg",
             args.output.display()
         )));
     }
-    let sidecar = args.gaps.as_deref().map(read_sidecar).transpose()?;
-    let names: Vec<String> = args.files.iter().map(|f| f.display().to_string()).collect();
-    let mut lanes = Vec::new();
-    let mut marked = 0;
-    for (file, name) in args.files.iter().zip(&names) {
-        let envelope = read_envelope(file)?;
-        let gaps = sidecar
-            .as_ref()
-            .map_or_else(Vec::new, |s| s.gaps_of(file, &envelope));
-        marked += gaps.len();
-        lanes.push(Lane::new(short_name(name), envelope).gaps(gaps));
+    let listed = args.gaps.as_deref().map(Sidecar::read).transpose()?;
+    let mut files = Vec::new();
+    for path in &args.files {
+        files.push(File::open(path, listed.as_ref())?);
     }
-    let title = args.title.unwrap_or_else(|| names.join(", "));
-    let svg = Picture::new(title).group("", lanes).to_svg();
-    std::fs::write(&args.output, svg).map_err(|e| Failure::io(args.output.display(), &e))?;
-    let picture = args.output.display().to_string();
+    let (from, length) = match args.gap {
+        Some(n) => surroundings(&files, n)?,
+        None => (args.from.unwrap_or_default(), args.length),
+    };
+
+    let names: Vec<String> = files.iter().map(|f| f.name.clone()).collect();
+    let marked: usize = files.iter().map(|f| f.gaps.len()).sum();
+    let mut lanes = Vec::new();
+    for file in files {
+        lanes.push(file.lane(from, length)?);
+    }
+    let title = args.title.unwrap_or_else(|| {
+        let short: Vec<&str> = names.iter().map(|n| short_name(n)).collect();
+        short.join(", ")
+    });
+    let picture = Picture::new(title).starting_at(from).group("", lanes);
+    std::fs::write(&args.output, picture.to_svg())
+        .map_err(|e| Failure::io(args.output.display(), &e))?;
+
+    let path = args.output.display().to_string();
     output.summary(
         || {
             format!(
-                "{picture}: {} drawn, {marked} gaps marked",
+                "{path}: {} in {}",
+                count(marked as u64, "gap"),
                 names.join(", ")
             )
         },
-        || json!({ "picture": picture, "files": names, "gaps": marked }),
+        || json!({ "picture": path, "files": names, "gaps": marked }),
     )
 }
 
-fn read_envelope(file: &Path) -> Result<Envelope, Failure> {
-    let mut wav = WavSource::open(file)?;
-    Ok(Envelope::of(&mut wav)?)
-}
+impl File {
+    fn open(path: &Path, listed: Option<&Sidecar>) -> Result<Self, Failure> {
+        let wav = WavSource::open(path)?;
+        let rate = wav.format().rate;
+        let gaps = match listed {
+            Some(list) => list.gaps_of(path, rate),
+            None => Sidecar::beside(path).map_or_else(Vec::new, |list| list.gaps_of(path, rate)),
+        };
+        Ok(Self {
+            name: path.display().to_string(),
+            wav,
+            gaps,
+        })
+    }
 
-fn read_sidecar(path: &Path) -> Result<Sidecar, Failure> {
-    let data = std::fs::read(path).map_err(|e| Failure::io(path.display(), &e))?;
-    serde_json::from_slice(&data).map_err(|e| {
-        Failure::Failed(format!(
-            "{}: not a list of gaps as `audiox recv` writes it beside a recording: {e}",
-            path.display()
-        ))
-    })
-}
-
-impl Sidecar {
-    /// The gaps of all streams in `file`, on its time line.
-    fn gaps_of(&self, file: &Path, envelope: &Envelope) -> Vec<Gap> {
-        let name = file.file_name().map(|n| n.to_string_lossy());
-        let own = self
-            .streams
-            .iter()
-            .filter(|s| s.file.as_deref() == name.as_deref() && s.rate == envelope.rate().get());
-        own.flat_map(|s| &s.gaps)
-            .map(|g| Gap {
-                start: g.start_frame,
-                frames: g.frames,
-                cause: g.cause.clone(),
-            })
-            .collect()
+    fn lane(mut self, from: Duration, length: Option<Duration>) -> Result<Lane, Failure> {
+        let rate = self.wav.format().rate;
+        self.wav.seek(rate.frames_in(from))?;
+        let frames = length.map_or(u64::MAX, |length| rate.frames_in(length));
+        let envelope = Envelope::of(&mut Take::new(Box::new(self.wav), frames))?;
+        Ok(Lane::new(short_name(&self.name), envelope).gaps(self.gaps))
     }
 }
 
+/// A stretch around the `n`th gap of all, wide enough to see what it was cut out of.
+fn surroundings(files: &[File], n: u64) -> Result<(Duration, Option<Duration>), Failure> {
+    let mut gaps: Vec<(Duration, Duration)> = files
+        .iter()
+        .flat_map(|f| {
+            let rate = f.wav.format().rate;
+            f.gaps
+                .iter()
+                .map(move |g| (rate.duration_of(g.start), rate.duration_of(g.frames)))
+        })
+        .collect();
+    gaps.sort_unstable();
+    let index = usize::try_from(n - 1).unwrap_or(usize::MAX);
+    let Some(&(start, length)) = gaps.get(index) else {
+        return Err(Failure::Usage(format!(
+            "--gap {n}: there {} in these files",
+            match gaps.len() {
+                1 => "is 1 gap".to_owned(),
+                all => format!("are {all} gaps"),
+            }
+        )));
+    };
+    let around = (length * 2).max(LEAST_AROUND);
+    let from = start.saturating_sub(around);
+    Ok((from, Some(start + length + around - from)))
+}
+
+const LEAST_AROUND: Duration = Duration::from_millis(20);
+
 const EXAMPLES: &str = "\
-Example:
+Examples:
   What was sent, what arrived, and where the holes are:
-    audiox plot sent.wav received.wav --gaps received.json -o both.svg";
+    audiox plot sent.wav received.wav -o both.svg
+  The third of them from close by:
+    audiox plot sent.wav received.wav --gap 3 -o third.svg";

@@ -127,7 +127,7 @@ fn a_picture_shows_waveforms_and_gaps() {
     std::fs::write(folder.path("a.json"), gaps).unwrap();
     let svg = folder.at("a.svg");
     let told = audiox(&["plot", &a, &a, "--gaps", &folder.at("a.json"), "-o", &svg]).clean();
-    assert!(told.text().contains("2 gaps marked"), "{}", told.text());
+    assert!(told.text().contains("2 gaps in"), "{}", told.text());
     let picture = std::fs::read_to_string(&svg).unwrap();
     assert!(picture.starts_with("<svg") && picture.contains("lost"));
 }
