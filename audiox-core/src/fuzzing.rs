@@ -4,12 +4,20 @@
 //! ordinary test replays the checked-in corpora through them. To add a target, put its body into
 //! [`BODIES`] and follow `fuzz/README.md`.
 
+mod machines;
 mod wire;
 
+pub use machines::{jitter_ops, receiver_ops};
 pub use wire::{raw, rtcp, rtp};
 
 /// A fuzz target's body; it panics where a property does not hold.
 pub type Body = fn(&[u8]);
 
 /// Every body of this crate under the name of its target and of its corpus folder.
-pub const BODIES: &[(&str, Body)] = &[("raw", raw), ("rtcp", rtcp), ("rtp", rtp)];
+pub const BODIES: &[(&str, Body)] = &[
+    ("jitter_ops", jitter_ops),
+    ("raw", raw),
+    ("receiver_ops", receiver_ops),
+    ("rtcp", rtcp),
+    ("rtp", rtp),
+];

@@ -205,6 +205,11 @@ impl Receiver {
         &self.stats
     }
 
+    /// Packet buffers in all, free and waiting: constant, whatever comes.
+    pub fn buffers(&self) -> usize {
+        self.free.len() + self.playout.packets_buffered()
+    }
+
     /// Whether `id` is the sender to hear, now that a packet of it is here.
     fn follows(&mut self, now: Instant, id: SourceId) -> bool {
         match &mut self.current {

@@ -14,7 +14,14 @@ type Seeds = Vec<(String, Vec<u8>)>;
 
 #[test]
 fn the_checked_in_seeds_are_the_ones_made_here() {
-    for (target, seeds) in [("rtp", rtp()), ("rtcp", rtcp()), ("raw", raw())] {
+    let made = [
+        ("rtp", rtp()),
+        ("rtcp", rtcp()),
+        ("raw", raw()),
+        ("receiver_ops", operations(700)),
+        ("jitter_ops", operations(300)),
+    ];
+    for (target, seeds) in made {
         let corpus = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus")).join(target);
         for (name, bytes) in seeds {
             let file = corpus.join(name);
@@ -193,4 +200,20 @@ fn raw() -> Seeds {
         }
     }
     seeds
+}
+
+/// Bytes that draw long and varied sequences of operations.
+fn operations(len: usize) -> Seeds {
+    (0..12u64)
+        .map(|seed| {
+            let mut x = seed;
+            let bytes = (0..len).map(|_| {
+                x = x
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                (x >> 56) as u8
+            });
+            (format!("sequence-{seed:02}"), bytes.collect())
+        })
+        .collect()
 }

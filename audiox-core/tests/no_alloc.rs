@@ -1,7 +1,11 @@
 //! The audio path asks nothing of the allocator: whatever it needs, it took when it was made.
+#![cfg(test)]
 
 #[path = "support/counting.rs"]
 mod counting;
+
+#[path = "no_alloc/stream.rs"]
+mod stream;
 
 #[path = "no_alloc/samples.rs"]
 mod samples;
