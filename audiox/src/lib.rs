@@ -1,4 +1,66 @@
-//! Live audio between machines.
+//! Live audio between machines, over networks that lose, delay and reorder packets.
+//!
+//! A sender and a recorder, each in a line:
+//!
+//! ```no_run
+//! # fn main() -> Result<(), audiox::Error> {
+//! let recording = audiox::recv("rtp://:5004?codec=L16&rate=48000&channels=2", "heard.wav")
+//!     .until_ended()
+//!     .start()?;
+//! let sending = audiox::send("takes/", "rtp://192.0.2.7:5004").start()?;
+//!
+//! println!("{} packets sent", sending.wait()?.packets());
+//! println!("{} streams heard", recording.wait()?.streams.len());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Both work on threads of their own. Their handles tell how it goes ([`snapshot`], as often as
+//! wanted), stop it ([`stop`]), and wait for its report ([`wait`]).
+//!
+//! # From here on
+//!
+//! | to | use |
+//! | --- | --- |
+//! | name sources and sinks as the command does | [`sources_from_str`], [`sink_from_str`], [`Endpoint`] |
+//! | copy sources into files and pipes | [`Transfer`] |
+//! | send audio of a program's own | a [`Source`] in a [`StreamSpec`] for a [`Streamer`] |
+//! | take received audio into a program | a [`Sink`] by [`Target::Sinks`] of a [`Node`] |
+//! | compare a recording with its original, draw both | [`compare`], [`plot`] |
+//! | try a program against a bad network in virtual time | `core::sim` (feature `sim` of audiox-core) |
+//! | have a protocol without threads or sockets | [`core::sender`], [`core::receiver`] |
+//!
+//! ```no_run
+//! use audiox::core::convert::Gain;
+//! use audiox::core::format::{Channels, SampleRate, StreamFormat};
+//! use audiox::io::Signal;
+//! use audiox::udp::streamer::{StreamSpec, Streamer, StreamerConfig};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let format = StreamFormat::new(SampleRate::HZ_48000, Channels::MONO);
+//! let tone = Signal::tone(format, 440.0, Gain::from_db(-12.0)?)?;
+//! let config = StreamerConfig::new("rtp://192.0.2.7:5004?codec=L24&ptime=5".parse()?);
+//! let sending = Streamer::start(config, vec![StreamSpec::new("440 Hz", tone)])?;
+//! std::fs::write("session.sdp", sending.sdp().unwrap_or_default())?;
+//! sending.wait()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! `cli`, on by default, is the `audiox` command; a program that embeds the library leaves it out
+//! with `default-features = false`.
+//!
+//! [`snapshot`]: udp::streamer::StreamerHandle::snapshot
+//! [`stop`]: udp::streamer::StreamerHandle::stop
+//! [`wait`]: udp::streamer::StreamerHandle::wait
+//! [`Source`]: core::source::Source
+//! [`StreamSpec`]: udp::streamer::StreamSpec
+//! [`Streamer`]: udp::streamer::Streamer
+//! [`Sink`]: core::source::Sink
+//! [`Target::Sinks`]: udp::node::Target::Sinks
+//! [`Node`]: udp::node::Node
 #![forbid(unsafe_code)]
 
 pub use audiox_core as core;

@@ -2,6 +2,7 @@
 
 mod report;
 
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
@@ -212,12 +213,24 @@ fn spare_what_is_there(to: &SinkName) -> Result<(), Failure> {
 /// Shows how it goes until the recording ends.
 fn follow(handle: &NodeHandle, interrupt: &Interrupt, output: &mut Output) -> Result<(), Failure> {
     let mut meter = Meter::default();
+    let (mut known, mut warned) = (BTreeSet::new(), BTreeSet::new());
     while !handle.is_finished() {
         thread::sleep(LOOK_EVERY);
         if interrupt.requested() {
             handle.stop();
         }
         let now = handle.snapshot();
+        for s in now.streams.iter().filter(|s| !known.contains(&s.index)) {
+            tracing::debug!(from = ?s.from, ssrc = ?s.ssrc, format = %s.format, "a stream");
+        }
+        known.extend(now.streams.iter().map(|s| s.index));
+        for s in &now.streams {
+            if let Some(m) = &s.mismatch
+                && warned.insert(s.index)
+            {
+                output.notice(format_args!("{}: {}", report::name(s), report::mismatch(m)))?;
+            }
+        }
         let bytes: u64 = now.streams.iter().map(|s| s.source.bytes_received).sum();
         let rate = meter.bits_per_second(output.elapsed(), bytes);
         let elapsed = output.elapsed();
@@ -243,7 +256,7 @@ fn line(now: &NodeReport, elapsed: Duration, rate: f64) -> String {
         .map(|s| s.source.jitter)
         .max()
         .unwrap_or_default();
-    let drift = now.streams.iter().map(|s| s.source.sender_clock_ppb);
+    let drift = now.streams.iter().filter_map(|s| s.lane.drift_ppm);
     let mut parts = vec![
         Clock(elapsed).to_string(),
         bars(now.streams.iter().map(|s| 20.0 * s.lane.peak.log10())),
@@ -254,8 +267,8 @@ fn line(now: &NodeReport, elapsed: Duration, rate: f64) -> String {
         format!("jitter {}", Short(jitter)),
         count(gaps, "gap"),
     ];
-    if let Some(worst) = drift.max_by_key(|ppb| ppb.abs()).filter(|ppb| *ppb != 0) {
-        parts.push(format!("drift {:+.1} ppm", worst as f64 / 1e3));
+    if let Some(worst) = drift.max_by(|a, b| a.abs().total_cmp(&b.abs())) {
+        parts.push(format!("drift {worst:+.1} ppm"));
     }
     parts.join("  ")
 }

@@ -26,6 +26,7 @@ pub(super) fn run(args: SendArgs, mut output: Output) -> Result<(), Failure> {
         sources.extend(sources_from_str(text, &options)?);
     }
     for source in &sources {
+        tracing::debug!(name = source.name, format = %source.source.format(), "source");
         for notice in &source.notices {
             output.notice(format_args!("{}: {notice}", source.name))?;
         }

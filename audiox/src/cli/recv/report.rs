@@ -1,6 +1,6 @@
 //! How receiving went.
 
-use audiox::udp::node::{Alignment, NodeReport, StreamReport};
+use audiox::udp::node::{Alignment, Mismatch, NodeReport, StreamReport};
 use serde_json::{Value, json};
 
 use crate::cli::output::round;
@@ -14,28 +14,26 @@ pub(super) fn text(report: &NodeReport) -> String {
         lines.push(format!(
             "{}: {} of {}, {}, {}{}",
             name(s),
-            Clock(s.format.rate.duration_of(s.end - s.start)),
+            Clock(s.format.rate.duration_of(s.end.saturating_sub(s.start))),
             s.format,
             count(s.source.packets_received, "packet"),
             Scaled(s.source.bytes_received as f64, "B"),
             place(s),
         ));
         lines.push(format!(
-            "  lost {}, late frames {}, duplicate frames {}, out of order {}, jitter {}; {}",
+            "  lost {}, late frames {}, duplicate frames {}, out of order {}, jitter {}{}; {}",
             s.source.packets_lost,
             s.lane.late_frames,
             s.lane.duplicate_frames,
             s.source.packets_out_of_order,
             Short(s.source.jitter),
+            s.lane
+                .drift_ppm
+                .map_or_else(String::new, |ppm| format!(", clock {ppm:+.1} ppm")),
             alignment(s),
         ));
-        if let Some(m) = s.mismatch {
-            lines.push(format!(
-                "  this is probably not what was sent: packets hold {} frames as read here, but \
-                 their timestamps are {} apart; check codec, rate and channels, or use the \
-                 sender's session description",
-                m.payload_frames, m.timestamp_step
-            ));
+        if let Some(m) = &s.mismatch {
+            lines.push(format!("  {}", mismatch(m)));
         }
         if s.gap_count > 0 {
             lines.push(format!(
@@ -67,7 +65,8 @@ pub(super) fn text(report: &NodeReport) -> String {
     lines.join("\n")
 }
 
-fn name(s: &StreamReport) -> String {
+/// A stream's name: where it comes from and, of RTP, its SSRC.
+pub(super) fn name(s: &StreamReport) -> String {
     let from = s
         .from
         .map_or_else(|| "unknown".to_owned(), |a| a.to_string());
@@ -98,6 +97,16 @@ fn alignment(s: &StreamReport) -> String {
     s.clock_rejected.map_or_else(
         || by.to_owned(),
         |nanos| format!("{by}, since its clock is {:.1} s off", -nanos as f64 / 1e9),
+    )
+}
+
+/// Why a recording may be noise.
+pub(super) fn mismatch(m: &Mismatch) -> String {
+    format!(
+        "this is probably not what was sent: packets hold {} frames as read here, but their \
+         timestamps are {} apart; check codec, rate and channels, or use the sender's session \
+         description",
+        m.payload_frames, m.timestamp_step
     )
 }
 
@@ -186,7 +195,7 @@ fn stream_json(s: &StreamReport) -> Value {
         "first_channel": s.first_channel,
         "start_frame": s.start,
         "end_frame": s.end,
-        "seconds": round(s.format.rate.duration_of(s.end - s.start)),
+        "seconds": round(s.format.rate.duration_of(s.end.saturating_sub(s.start))),
         "ended": s.ended,
         "aligned_by": match s.alignment {
             Some(Alignment::Timestamps) => Some("timestamps"),
@@ -199,6 +208,10 @@ fn stream_json(s: &StreamReport) -> Value {
         "out_of_order": s.source.packets_out_of_order,
         "restarts": s.source.restarts,
         "jitter_ms": millis(s.source.jitter),
+        "drift_ppm": s.lane.drift_ppm,
+        "mismatch": s.mismatch.as_ref().map(mismatch),
+        "clock_off_ns": s.clock_rejected,
+        "undecodable": s.lane.undecodable,
         "late_frames": s.lane.late_frames,
         "duplicate_frames": s.lane.duplicate_frames,
         "gap_count": s.gap_count,

@@ -49,6 +49,7 @@ pub(super) fn run(
     output.event("started", || report::started_json(&handle))?;
     follow(&handle, &interrupt, &mut output)?;
     let report = handle.wait()?;
+    tracing::debug!(pacing = %report.realtime, "sent");
     output.summary(|| report::text(&report), || report::json(&report))?;
     match report.failures().next() {
         Some((name, error)) => Err(Failure::Failed(format!("{name}: {error}"))),

@@ -15,7 +15,8 @@ use crate::cli::text::{Scaled, Short, count};
 /// For people.
 pub(super) fn text(report: &StreamerReport) -> String {
     let mut lines = Vec::new();
-    for s in &report.streams {
+    let (told, rest) = report.streams.split_at(report.streams.len().min(MOST_TOLD));
+    for s in told {
         let end = match &s.end {
             StreamEnd::Complete => "complete",
             StreamEnd::Stopped => "stopped",
@@ -46,6 +47,13 @@ pub(super) fn text(report: &StreamerReport) -> String {
         }
         lines.extend(s.remote.as_ref().map(|r| format!("  {}", remote_text(r))));
     }
+    if !rest.is_empty() {
+        lines.push(format!(
+            "and {} more, see --json",
+            count(rest.len() as u64, "stream")
+        ));
+        lines.push(format!("worst of all: {}", worst_text(&report.streams)));
+    }
     if report.streams.len() > 1 {
         let spread = report.first_packet_spread.map_or_else(String::new, |d| {
             format!(", first packets within {}", Short(d))
@@ -58,6 +66,26 @@ pub(super) fn text(report: &StreamerReport) -> String {
         ));
     }
     lines.join("\n")
+}
+
+/// The farthest from the schedule, each figure of whichever stream it is.
+fn worst_text(streams: &[StreamReport]) -> String {
+    let schedules = || streams.iter().map(|s| &s.schedule);
+    let mut parts = vec![format!(
+        "off schedule {} p99, {} most",
+        Short(schedules().map(|s| s.p99).max().unwrap_or_default()),
+        Short(schedules().map(|s| s.max).max().unwrap_or_default()),
+    )];
+    let slopes = schedules().filter_map(|s| s.slope_ppm);
+    if let Some(ppm) = slopes.max_by(|a, b| a.abs().total_cmp(&b.abs())) {
+        parts.push(format!("slope {ppm:+.3} ppm"));
+    }
+    let drifts = schedules().filter_map(|s| s.drift_frames);
+    if let Some(n) = drifts.max_by_key(|n| n.abs()) {
+        parts.push(format!("drift {}", count_signed(n, "frame")));
+    }
+    parts.push(format!("late {}", schedules().map(|s| s.late).sum::<u64>()));
+    parts.join(", ")
 }
 
 /// How sends kept to their schedule.
@@ -101,6 +129,7 @@ pub(super) fn json(report: &StreamerReport) -> Value {
     json!({
         "packets": report.packets(),
         "bytes": report.bytes(),
+        "pacing": report.realtime.to_string(),
         "first_packet_spread_ms": report.first_packet_spread.map(millis),
         "streams": report.streams.iter().map(stream_json).collect::<Vec<_>>(),
     })
@@ -200,4 +229,82 @@ pub(super) fn snapshot_json(now: &StreamerSnapshot, rate: f64) -> Value {
 /// Milliseconds, to the nanosecond.
 pub(in crate::cli) fn millis(d: Duration) -> f64 {
     d.as_nanos() as f64 / 1e6
+}
+
+/// Streams that people are told about one by one.
+const MOST_TOLD: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use audiox::net::thread::Realtime;
+
+    use super::*;
+
+    fn stream(n: u64) -> StreamReport {
+        StreamReport {
+            name: format!("take{n}.wav"),
+            local: ([127, 0, 0, 1], 5_000).into(),
+            ssrc: Some(7),
+            format: "L16/48000/1".to_owned(),
+            ptime: Duration::from_millis(10),
+            end: StreamEnd::Complete,
+            packets: 3_300,
+            bytes: 3_168_000,
+            frames: 1_584_000,
+            frames_skipped: 0,
+            refused: n,
+            dropped: 0,
+            underruns: 0,
+            schedule: ScheduleSummary {
+                count: 3_300,
+                late: n,
+                mean_interval_nanos: Some(9_999_987.2),
+                p50: Duration::from_micros(52),
+                p99: Duration::from_micros(140 + n),
+                max: Duration::from_micros(1_204),
+                slope_ppm: Some(-0.0312),
+                drift_frames: Some(0),
+            },
+            remote: Some(RemoteReport {
+                reports: 6,
+                fraction_lost: 0.0,
+                packets_lost: 2,
+                jitter: Duration::from_micros(31),
+                round_trip: Some(Duration::from_micros(412)),
+            }),
+        }
+    }
+
+    fn report(streams: u64) -> StreamerReport {
+        StreamerReport {
+            streams: (0..streams).map(stream).collect(),
+            first_packet_spread: Some(Duration::from_nanos(35_400)),
+            realtime: Realtime::NotAsked,
+        }
+    }
+
+    #[test]
+    fn a_stream_takes_a_few_lines() {
+        assert_eq!(
+            text(&report(1)),
+            "take0.wav: 3300 packets, 3.17 MB, 1584000 frames as L16/48000/1 in packets of \
+             10.00 ms, complete\n  \
+             mean interval 9.99999 ms, off schedule 52 µs median, 140 µs p99, 1.20 ms most, \
+             slope -0.031 ppm, drift 0 frames, late 0\n  \
+             receiver says: lost 2, jitter 31 µs, round trip 412 µs"
+        );
+        let two = text(&report(2));
+        assert!(two.contains("refused by the host 1"), "{two}");
+        let total = "2 streams: 6600 packets, 6.34 MB, first packets within 35 µs";
+        assert!(two.ends_with(total), "{two}");
+    }
+
+    #[test]
+    fn of_many_streams_the_worst_is_told() {
+        let many = text(&report(50));
+        assert!(many.lines().count() < 60, "{many}");
+        let worst = "worst of all: off schedule 189 µs p99, 1.20 ms most, slope -0.031 ppm, \
+                     drift 0 frames, late 1225";
+        assert!(many.contains(worst), "{many}");
+    }
 }
