@@ -37,10 +37,12 @@ impl Failure {
 impl<E: Into<audiox::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
-        match &error {
-            audiox::Error::Sink(SinkError::Io { source, .. })
-                if source.kind() == io::ErrorKind::BrokenPipe =>
-            {
+        let sink = match &error {
+            audiox::Error::Sink(e) | audiox::Error::Udp(audiox::udp::Error::Sink(e)) => Some(e),
+            _ => None,
+        };
+        match sink {
+            Some(SinkError::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {
                 Self::Unheard
             }
             _ if error.is_usage() => Self::Usage(error.to_string()),

@@ -1,10 +1,10 @@
 //! `audiox link`: a bad network between real sockets.
 
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use audiox::net::endpoint::{Endpoint, NetAddress};
-use audiox::net::link::{LinkRelay, RelayConfig, RelayStats};
+use audiox::net::link::{LinkRelay, RelayConfig, RelayMonitor, RelayStats};
 use audiox::net::stop::StopFlag;
 use audiox::net::udp::RtcpPort;
 use clap::Args;
@@ -89,22 +89,44 @@ pub(super) fn run(args: RelayArgs, mut output: Output) -> Result<(), Failure> {
         let stop = stop.clone();
         thread::spawn(move || relay.run(&stop))
     };
+    let followed = follow(
+        &running,
+        &monitor,
+        &stop,
+        args.duration,
+        &interrupt,
+        &mut output,
+    );
+    stop.stop();
+    let stats = match running.join() {
+        Ok(stats) => stats.map_err(audiox::udp::Error::from)?,
+        Err(panic) => std::panic::resume_unwind(panic),
+    };
+    followed?;
+    output.summary(|| text(&stats), || describe(&stats))
+}
+
+/// Shows how it goes until the relay has ended.
+fn follow<T>(
+    running: &JoinHandle<T>,
+    monitor: &RelayMonitor,
+    stop: &StopFlag,
+    duration: Option<Duration>,
+    interrupt: &Interrupt,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let mut meter = Meter::default();
     while !running.is_finished() {
         thread::sleep(LOOK_EVERY);
         let elapsed = output.elapsed();
-        if interrupt.requested() || args.duration.is_some_and(|d| elapsed >= d) {
+        if interrupt.requested() || duration.is_some_and(|d| elapsed >= d) {
             stop.stop();
         }
         let now = monitor.stats();
         let rate = meter.bits_per_second(elapsed, now.forward.delivered_bytes);
         output.statistics(|| line(&now, elapsed, rate), || describe(&now))?;
     }
-    let stats = match running.join() {
-        Ok(stats) => stats.map_err(audiox::udp::Error::from)?,
-        Err(panic) => std::panic::resume_unwind(panic),
-    };
-    output.summary(|| text(&stats), || describe(&stats))
+    Ok(())
 }
 
 fn line(now: &RelayStats, elapsed: Duration, rate: f64) -> String {

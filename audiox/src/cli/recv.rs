@@ -174,8 +174,11 @@ pub(super) fn run(args: RecvArgs, mut output: Output) -> Result<(), Failure> {
         .map(ToString::to_string)
         .collect();
     output.started(&listening)?;
-    follow(&handle, &interrupt, &mut output)?;
+    let followed = follow(&handle, &interrupt, &mut output);
+    // Also where nobody reads what we tell any more: the recording is finished first.
+    handle.stop();
     let report = handle.wait()?;
+    followed?;
     if left_out.count() > 0 {
         output.notice(format_args!(
             "{} came after the first and found no place on standard output; record into a file",

@@ -51,11 +51,13 @@ fn the_first_ends_a_copy_with_a_whole_file() {
 #[test]
 fn the_second_ends_it_at_once() {
     // A pipe that says nothing cannot be left by one.
-    let mut stuck = Running::start_with(&["send", "-", "--to", "null:"], Stdio::piped());
+    let args = ["send", "-", "--to", "null:", "--json"];
+    let mut stuck = Running::start_with(&args, Stdio::piped());
     let _open = stuck.input();
-    thread::sleep(Duration::from_millis(300));
-    stuck.interrupt();
-    thread::sleep(Duration::from_millis(300));
-    stuck.interrupt();
+    stuck.wait_for("\"event\":\"started\"");
+    while !stuck.has_ended() {
+        stuck.interrupt();
+        thread::sleep(Duration::from_millis(200));
+    }
     assert_eq!(stuck.wait().code, 130);
 }

@@ -6,26 +6,31 @@ use std::time::Duration;
 
 use audiox::core::format::SampleFormat;
 
-use crate::support::{Folder, Running, audiox};
+use crate::support::{Folder, Outcome, Running, audiox};
 
 /// A socket that listens, and its port.
 fn socket() -> (UdpSocket, u16) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket
-        .set_read_timeout(Some(Duration::from_millis(500)))
+        .set_read_timeout(Some(Duration::from_millis(100)))
         .unwrap();
     let port = socket.local_addr().unwrap().port();
     (socket, port)
 }
 
-/// What comes until it is silent for half a second, by sender.
-fn collect(socket: &UdpSocket) -> HashMap<SocketAddr, Vec<Vec<u8>>> {
+/// What comes while the sender runs, by source address, and how that ended.
+fn collect(socket: &UdpSocket, mut send: Running) -> (HashMap<SocketAddr, Vec<Vec<u8>>>, Outcome) {
     let mut all: HashMap<SocketAddr, Vec<Vec<u8>>> = HashMap::new();
     let mut buf = [0; 65_536];
-    while let Ok((n, from)) = socket.recv_from(&mut buf) {
-        all.entry(from).or_default().push(buf[..n].to_vec());
+    loop {
+        let ended = send.has_ended();
+        while let Ok((n, from)) = socket.recv_from(&mut buf) {
+            all.entry(from).or_default().push(buf[..n].to_vec());
+        }
+        if ended {
+            return (all, send.wait());
+        }
     }
-    all
 }
 
 #[test]
@@ -42,8 +47,8 @@ fn each_file_comes_out_of_a_plain_socket_byte_for_byte() {
     let mut args = vec!["send", "--to", &to, "--json"];
     args.extend(files.iter().map(|(path, _)| path.as_str()));
     let send = Running::start(&args);
-    let got = collect(&socket);
-    let told = send.wait().clean().summary();
+    let (got, told) = collect(&socket, send);
+    let told = told.clean().summary();
 
     assert_eq!(got.len(), 4);
     let mut joined: Vec<Vec<u8>> = got.values().map(|d| d.concat()).collect();
@@ -80,8 +85,8 @@ fn the_original_command_line_works() {
         "--verbose",
     ];
     let send = Running::start(&[&["send", "--wav_file", &a, &b], &args[..]].concat());
-    let got = collect(&socket);
-    assert_eq!(send.wait().code, 0);
+    let (got, told) = collect(&socket, send);
+    assert_eq!(told.code, 0);
     let mut lengths: Vec<usize> = got.values().map(|d| d[0].len()).collect();
     lengths.sort_unstable();
     assert_eq!(lengths, [48 * 8 * 2, 48 * 8 * 3]);
@@ -97,8 +102,7 @@ fn what_would_fragment_is_shortened_with_a_notice() {
     let (socket, port) = socket();
     let to = format!("udp://127.0.0.1:{port}");
     let send = Running::start(&["send", &a, "--to", &to, "--delay-ms", "20"]);
-    let got = collect(&socket);
-    let told = send.wait();
+    let (got, told) = collect(&socket, send);
     assert_eq!(told.code, 0);
     assert!(told.err.contains("shortened from 20 ms"), "{}", told.err);
     let datagrams = got.values().next().unwrap();
@@ -110,8 +114,8 @@ fn what_would_fragment_is_shortened_with_a_notice() {
     assert!(datagrams.concat() == samples);
 
     let send = Running::start(&["send", &a, "--to", &to, "--ptime", "20ms", "--mtu", "9000"]);
-    let got = collect(&socket);
-    send.wait().clean();
+    let (got, told) = collect(&socket, send);
+    told.clean();
     assert_eq!(got.values().next().unwrap()[0].len(), 960 * 6);
 }
 

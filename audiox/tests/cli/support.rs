@@ -1,6 +1,7 @@
 //! Processes, files and ports for the tests.
 
 use std::io::{BufRead, BufReader, Read};
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::thread::{self, JoinHandle};
@@ -140,6 +141,10 @@ impl Running {
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     }
 
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits for the end, which must come within 25 s.
     pub(crate) fn wait(mut self) -> Outcome {
         let out = self.out.take();
@@ -247,4 +252,24 @@ pub(crate) fn channel(data: &[u8], channels: usize, which: usize) -> Vec<u8> {
     frames
         .flat_map(|f| [f[which * 2], f[which * 2 + 1]])
         .collect()
+}
+
+/// A port that is free, as is the next one.
+pub(crate) fn free_ports() -> u16 {
+    loop {
+        let rtp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = rtp.local_addr().unwrap().port();
+        if port.is_multiple_of(2) && UdpSocket::bind(("127.0.0.1", port + 1)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Waits until somebody has taken `port` and the next one.
+pub(crate) fn wait_taken(port: u16) {
+    for port in [port, port + 1] {
+        while UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
 }

@@ -10,7 +10,8 @@ use crate::cli::text::{Clock, Scaled, Short, count};
 /// For people.
 pub(super) fn text(report: &NodeReport) -> String {
     let mut lines = Vec::new();
-    for s in &report.streams {
+    let (told, rest) = report.streams.split_at(report.streams.len().min(MOST_TOLD));
+    for s in told {
         lines.push(format!(
             "{}: {} of {}, {}, {}{}",
             name(s),
@@ -44,6 +45,16 @@ pub(super) fn text(report: &NodeReport) -> String {
                 causes(s),
             ));
         }
+    }
+    if !rest.is_empty() {
+        let sum = |of: fn(&StreamReport) -> i64| -> i64 { report.streams.iter().map(of).sum() };
+        lines.push(format!(
+            "and {} more, see --json; all {}: lost {}, {}",
+            count(rest.len() as u64, "stream"),
+            report.streams.len(),
+            sum(|s| s.source.packets_lost),
+            count(sum(|s| s.gap_count as i64).unsigned_abs(), "gap"),
+        ));
     }
     if report.streams.is_empty() {
         lines.push("nothing was heard".to_owned());
@@ -217,4 +228,100 @@ fn stream_json(s: &StreamReport) -> Value {
         "gap_count": s.gap_count,
         "gap_frames": s.gap_frames,
     })
+}
+
+/// Streams that people are told about one by one.
+const MOST_TOLD: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use audiox::core::format::{Channels, SampleRate, StreamFormat};
+    use audiox::core::stats::SourceStats;
+    use audiox::udp::node::{Gap, GapCause, LaneStats};
+
+    use super::*;
+
+    fn stream(index: usize) -> StreamReport {
+        let gap = |cause| Gap {
+            start: 960,
+            frames: 480,
+            cause,
+        };
+        StreamReport {
+            index,
+            from: Some(([127, 0, 0, 1], 5_004).into()),
+            ssrc: Some(0xabc),
+            cname: None,
+            format: StreamFormat::new(SampleRate::HZ_48000, Channels::STEREO),
+            alignment: Some(Alignment::Timestamps),
+            file: Some("heard.wav".into()),
+            first_channel: 2,
+            start: 48,
+            end: 96_048,
+            source: SourceStats {
+                packets_received: 198,
+                bytes_received: 380_160,
+                packets_lost: 2,
+                ..SourceStats::default()
+            },
+            lane: LaneStats {
+                drift_ppm: Some(-12.34),
+                ..LaneStats::default()
+            },
+            gap_count: 2,
+            gap_frames: 960,
+            gaps: vec![gap(GapCause::Lost), gap(GapCause::Late)],
+            ended: true,
+            mismatch: None,
+            clock_rejected: None,
+        }
+    }
+
+    #[test]
+    fn a_stream_takes_a_few_lines() {
+        let report = NodeReport {
+            streams: vec![stream(0)],
+            malformed: 3,
+            ..NodeReport::default()
+        };
+        assert_eq!(
+            text(&report),
+            "127.0.0.1:5004 00000abc: 0:02.0 of 48000 Hz, 2 ch, 198 packets, 380 kB, in heard.wav \
+             channels 3 to 4 from frame 48\n  \
+             lost 2, late frames 0, duplicate frames 0, out of order 0, jitter 0.0 µs, clock \
+             -12.3 ppm; aligned by timestamps\n  \
+             2 gaps, 960 frames (20.00 ms) filled with silence: 1 lost, 1 late\n\
+             dropped: malformed 3"
+        );
+        let json = json(&report);
+        assert_eq!(json["streams"][0]["gaps"][1]["cause"], "late");
+        assert_eq!(json["malformed"], 3);
+    }
+
+    #[test]
+    fn many_streams_and_odd_ones() {
+        let mut odd = stream(0);
+        odd.mismatch = Some(Mismatch {
+            payload_frames: 960,
+            timestamp_step: 480,
+        });
+        odd.clock_rejected = Some(3_600_000_000_000);
+        odd.alignment = Some(Alignment::Arrival);
+        let report = NodeReport {
+            streams: std::iter::once(odd).chain((1..30).map(stream)).collect(),
+            unknown_payload_type: 7,
+            ..NodeReport::default()
+        };
+        let text = text(&report);
+        for part in [
+            "probably not what was sent",
+            "aligned by arrival, since its clock is -3600.0 s off",
+            "and 18 streams more, see --json; all 30: lost 60, 60 gaps",
+            "of unexpected payload type 7",
+            "--sdp FILE",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(super::text(&NodeReport::default()).contains("nothing was heard"));
+    }
 }

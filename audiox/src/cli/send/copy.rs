@@ -23,6 +23,8 @@ pub(super) fn run(
     if let (Some(frames), SinkName::File(_) | SinkName::Folder(_)) = (transfer.frames(), to) {
         output.go_through(frames);
     }
+    let frames = transfer.frames();
+    output.event("started", || json!({ "frames": frames }))?;
     let written = transfer.run(|frames| {
         output.progress(frames);
         if interrupt.requested() {

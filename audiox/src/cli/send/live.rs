@@ -47,8 +47,11 @@ pub(super) fn run(
     }
     output.go_live();
     output.event("started", || report::started_json(&handle))?;
-    follow(&handle, &interrupt, &mut output)?;
+    let followed = follow(&handle, &interrupt, &mut output);
+    // Also where nobody reads what we tell any more: receivers are told goodbye.
+    handle.stop();
     let report = handle.wait()?;
+    followed?;
     tracing::debug!(pacing = %report.realtime, "sent");
     output.summary(|| report::text(&report), || report::json(&report))?;
     match report.failures().next() {
