@@ -459,3 +459,6 @@ impl std::fmt::Debug for Playout {
 const SPENT_SLACK: usize = 64;
 /// Samples on the stack for a pull with another channel count; more than the largest frame.
 const MAP_SCRATCH: usize = 2_048;
+
+#[cfg(test)]
+mod tests;
