@@ -138,18 +138,18 @@ impl Node {
             stop,
             shared,
             local_addrs,
-            thread,
+            thread: Some(thread),
         })
     }
 }
 
-/// A running node.
+/// A running node. Dropped, it ends the recording without waiting for the files to close.
 #[derive(Debug)]
 pub struct NodeHandle {
     stop: StopFlag,
     shared: Arc<Mutex<NodeReport>>,
     local_addrs: Vec<SocketAddr>,
-    thread: JoinHandle<Result<NodeReport, SinkError>>,
+    thread: Option<JoinHandle<Result<NodeReport, SinkError>>>,
 }
 
 impl NodeHandle {
@@ -178,17 +178,25 @@ impl NodeHandle {
 
     /// Whether the recording has ended by itself.
     pub fn is_finished(&self) -> bool {
-        self.thread.is_finished()
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// Waits for the end of the recording.
     ///
     /// # Errors
     /// A file could not be written; everything before that is kept.
-    pub fn wait(self) -> Result<NodeReport, Error> {
-        match self.thread.join() {
+    pub fn wait(mut self) -> Result<NodeReport, Error> {
+        // Only `wait` takes the thread, and it takes the handle too.
+        let thread = self.thread.take().expect("a handle has its thread");
+        match thread.join() {
             Ok(result) => Ok(result?),
             Err(panic) => std::panic::resume_unwind(panic),
         }
+    }
+}
+
+impl Drop for NodeHandle {
+    fn drop(&mut self) {
+        self.stop.stop();
     }
 }
