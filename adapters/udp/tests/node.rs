@@ -262,15 +262,21 @@ fn hostile_datagrams_are_counted_and_the_recording_goes_on() {
 #[test]
 fn a_format_that_is_not_the_senders_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
-    let url = "rtp://127.0.0.1:0?codec=L16&rate=8000&channels=2";
-    let node = node(url, Target::File(dir.path().join("wrong.wav")), |_| {});
-    let stream = Stream::new(node.local_addrs()[0], 5, 1, ntp_of(SystemTime::now()));
-    for n in 0..20 {
-        stream.packet(n);
-    }
-    let report = node.wait().unwrap();
+    let record = |query| {
+        let url = format!("rtp://127.0.0.1:0?{query}");
+        let node = node(&url, Target::File(dir.path().join("wrong.wav")), |_| {});
+        let stream = Stream::new(node.local_addrs()[0], 5, 1, ntp_of(SystemTime::now()));
+        for n in 0..20 {
+            stream.packet(n);
+        }
+        node.wait().unwrap()
+    };
+    let report = record("codec=L16&rate=8000&channels=2");
     let mismatch = report.streams[0].mismatch.unwrap();
     assert_eq!((mismatch.payload_frames, mismatch.timestamp_step), (40, 80));
+    // 160 bytes are no whole frames of 24 bits: nothing can be recorded, and it is said.
+    let report = record("codec=L24&rate=8000&channels=1");
+    assert_eq!((report.streams.len(), report.undecodable), (0, 20));
 }
 
 /// Takes some blocks, then refuses like a full disk.

@@ -41,6 +41,10 @@ pub(super) struct Recorder {
     firsts: VecDeque<(LaneId, PacketMeta, Vec<f32>)>,
     max_streams: usize,
     too_many_streams: u64,
+    /// Packets that no decoder could read, of streams that never became a track.
+    undecodable: u64,
+    last_media: Option<Instant>,
+    idle_after: Duration,
 }
 
 /// A port with the machines that read it.
@@ -122,6 +126,9 @@ impl Recorder {
             firsts: VecDeque::new(),
             max_streams: config.max_streams,
             too_many_streams: 0,
+            undecodable: 0,
+            last_media: None,
+            idle_after: config.idle_after,
         })
     }
 
@@ -225,6 +232,7 @@ impl Recorder {
             while let Some(mut packet) = self.stations[index].port.media.recv() {
                 let handled = self.stations[index].ingress.handle_packet(&mut packet);
                 if let Handled::Media(source) = handled {
+                    self.last_media = Some(packet.meta.arrival);
                     self.place(index, source, &packet);
                 }
                 self.events(index, now);
@@ -261,6 +269,7 @@ impl Recorder {
             return;
         }
         let Ok(samples) = samples else {
+            self.undecodable += 1;
             return;
         };
         if !station.raw && !station.ingress.is_confirmed(source) {
@@ -343,7 +352,12 @@ impl Recorder {
 
     fn all_ended(&self, now: Instant) -> bool {
         let mut lanes = self.recording.lanes().peekable();
-        lanes.peek().is_some() && lanes.all(|(lane, _)| lane.is_over(now))
+        if lanes.peek().is_some() {
+            return lanes.all(|(lane, _)| lane.is_over(now));
+        }
+        // What was heard could not be read, and now there is silence.
+        self.last_media
+            .is_some_and(|last| now.saturating_since(last) >= self.idle_after)
     }
 
     fn publish(&mut self) {
@@ -374,6 +388,7 @@ impl Recorder {
         let mut report = NodeReport {
             tracks: self.recording.tracks().collect(),
             too_many_streams: self.too_many_streams,
+            undecodable: self.undecodable,
             ..NodeReport::default()
         };
         for station in &self.stations {

@@ -62,6 +62,9 @@ pub struct NodeReport {
     pub malformed: u64,
     /// RTP packets of unexpected payload types.
     pub unknown_payload_type: u64,
+    /// Packets that could not be decoded, of streams that never became a track: the codec, rate
+    /// or channels given are not the sender's.
+    pub undecodable: u64,
     /// Datagrams turned away because there are streams enough.
     pub too_many_streams: u64,
     /// Datagrams longer than any buffer.

@@ -139,13 +139,18 @@ fn causes(s: &StreamReport) -> String {
 }
 
 /// Datagrams and packets that no stream counts: key, words, number.
-fn troubles(report: &NodeReport) -> [(&'static str, &'static str, u64); 7] {
+fn troubles(report: &NodeReport) -> [(&'static str, &'static str, u64); 8] {
     [
         ("malformed", "malformed", report.malformed),
         (
             "unknown_payload_type",
             "of unexpected payload type",
             report.unknown_payload_type,
+        ),
+        (
+            "undecodable",
+            "that do not fit the codec given",
+            report.undecodable,
         ),
         (
             "too_many_streams",
