@@ -47,8 +47,11 @@ pub struct NodeConfig {
     pub target: Target,
     /// Sample format of the files; `None` keeps each stream's own.
     pub sample: Option<SampleFormat>,
-    /// How long a frame waits for stragglers and for the sender's clock before it is written;
-    /// 100 ms to 60 s. The default of 2 s outlasts the loss of several sender reports.
+    /// How long a frame waits for stragglers before it is written; 100 ms to 60 s. The default of
+    /// 500 ms outlasts what reorders packets, and is what a kill costs;
+    /// raw streams wait at least 1.3 s, since their losses show late. At its start the
+    /// recording waits four times as long, but at most 2 s longer, for more streams and for the
+    /// senders' clocks.
     pub hold: Duration,
     /// Streams to make room for in one file; more are known at the start or merged in at the
     /// end.
@@ -68,14 +71,14 @@ pub struct NodeConfig {
 }
 
 impl NodeConfig {
-    /// The defaults, tuned for recording on a LAN: 2 s window, 64 streams a port, 5 s of silence
+    /// The defaults, tuned for recording on a LAN: a window of 500 ms, 64 streams a port, 5 s of silence
     /// end a stream.
     pub fn new(listen: Vec<Listen>, target: Target) -> Self {
         Self {
             listen,
             target,
             sample: None,
-            hold: Duration::from_secs(2),
+            hold: Duration::from_millis(500),
             tracks: 0,
             max_streams: 64,
             idle_after: Duration::from_secs(5),

@@ -50,7 +50,7 @@ pub(super) struct RecvArgs {
     idle: Duration,
 
     /// How long frames wait for stragglers before they are written, 100ms to 60s
-    #[arg(long, value_name = "TIME", value_parser = value::duration, default_value = "2s")]
+    #[arg(long, value_name = "TIME", value_parser = value::duration, default_value = "500ms")]
     #[arg(help_heading = "Recording")]
     hold: Duration,
     /// Streams to make room for in one file from the start; late ones are merged in at the end

@@ -277,6 +277,11 @@ impl Lane {
 
     /// Position in the recording up to which everything has had its time to come.
     pub(super) fn due(&self, now: Instant, hold: Duration, epoch: i64) -> i64 {
+        let hold = match self.lag {
+            // What is lost is found only after a while, and belongs where it was lost.
+            Some(_) => hold.max(RAW_HOLD),
+            None => hold,
+        };
         let time = nanos(now) - hold.as_nanos() as i64 - self.delay - epoch;
         self.format.rate.frames_in_nanos(time)
     }
@@ -330,3 +335,5 @@ pub(super) fn nanos(at: Instant) -> i64 {
 const STRAGGLERS: Duration = Duration::from_millis(300);
 /// Nanoseconds of arrivals before their slope means anything.
 const DRIFT_AFTER: i64 = 5_000_000_000;
+/// The least window of raw streams: longer than the patience of [`Lag`].
+const RAW_HOLD: Duration = Duration::from_millis(1_300);

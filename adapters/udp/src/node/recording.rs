@@ -188,6 +188,12 @@ impl Recording {
         self.epoch
     }
 
+    /// How long the recording waits at its start for more streams, and each stream for its
+    /// sender's clock: longer than the window, so that reports may be lost.
+    fn settling(&self) -> Duration {
+        (4 * self.hold).min(self.hold + CLOCK_TOLERANCE)
+    }
+
     /// Closes the window for the first time: fixes position 0 and the joined layout.
     fn open<O: Output>(&mut self, now: Instant, out: &mut O) -> Result<bool, O::Error> {
         if self.epoch.is_some() {
@@ -196,7 +202,7 @@ impl Recording {
         let Some(first) = self.lanes.iter().map(|l| l.first_arrival).min() else {
             return Ok(false);
         };
-        if now.saturating_since(first) < self.hold {
+        if now.saturating_since(first) < self.settling() {
             return Ok(false);
         }
         let Some(epoch) = self.lanes.iter().map(Lane::earliest).min() else {
@@ -243,9 +249,10 @@ impl Recording {
         let Some(epoch) = self.epoch else {
             return Ok(());
         };
+        let settling = self.settling();
         for i in 0..self.lanes.len() {
             let lane = &mut self.lanes[i];
-            let waited = now.saturating_since(lane.first_arrival) >= self.hold;
+            let waited = now.saturating_since(lane.first_arrival) >= settling;
             if lane.start.is_none() && (waited || lane.captured.is_some() || lane.is_over(now)) {
                 lane.settle(epoch);
             }
@@ -323,12 +330,27 @@ impl Recording {
                     audio_end = audio_end.max(end);
                 }
             }
+            until = until.min(self.reserved_from(track, epoch));
             let until = until.min(audio_end);
             while self.tracks[track].written < until {
                 self.write_block(track, until, out)?;
             }
         }
         Ok(())
+    }
+
+    /// Where a stream begins whose place is still open, if it may yet be given channels of this
+    /// track: nothing may be written past there.
+    fn reserved_from(&self, track: usize, epoch: i64) -> i64 {
+        let open = &self.tracks[track];
+        let spare = track == 0
+            && matches!(self.layout, Layout::Joined { .. })
+            && open.used_channels < open.channels;
+        let unplaced = self.lanes.iter().filter(|l| spare && l.start.is_none());
+        unplaced
+            .map(|l| open.rate.frames_in_nanos(l.earliest() - epoch))
+            .min()
+            .unwrap_or(i64::MAX)
     }
 
     fn write_block<O: Output>(

@@ -9,7 +9,7 @@ use crate::node::gaps::GapCause;
 use crate::node::lane::Alignment;
 
 const RATE: SampleRate = SampleRate::HZ_8000;
-const HOLD: Duration = Duration::from_secs(1);
+const HOLD: Duration = Duration::from_millis(300);
 const WALL: (Instant, NtpTime) = (
     Instant::from_nanos(500_000_000),
     NtpTime(0xe000_0000_0000_0000),
@@ -176,7 +176,7 @@ fn reserved_channels_take_a_late_joiner_in() {
 
 #[test]
 fn raw_loss_is_found_by_arrival_and_keeps_the_stream_aligned() {
-    let mut r = Recording::new(Layout::Separate, 2 * HOLD, WALL);
+    let mut r = Recording::new(Layout::Separate, HOLD, WALL);
     let mut tape = Tape::default();
     for n in 0..500u64 {
         // Five datagrams were lost on the way: what follows comes 50 ms later than counted.
