@@ -106,6 +106,8 @@ impl ScheduleStats {
     ///
     /// A thread wakes some time after its deadline, now more, now less; that is deviation, not
     /// drift. Drift is how the *least* deviation moves, which a busy machine does not touch.
+    ///
+    /// It allocates nothing, but takes some 10 µs: not for every send.
     pub fn drift_frames(&self) -> Option<i64> {
         let frames = self.floor.rise()? * f64::from(self.rate.get()) / 1e9;
         Some(frames as i64)
@@ -184,13 +186,16 @@ impl Floor {
             return None;
         }
         let floors = &self.stretches[..self.len];
-        let mut slopes: Vec<f64> = Vec::with_capacity(self.len * self.len / 2);
+        let mut slopes = [0.0; MAX_STRETCHES * (MAX_STRETCHES - 1) / 2];
+        let mut pairs = 0;
         for (i, a) in floors.iter().enumerate() {
             for (j, b) in floors.iter().enumerate().skip(i + 1) {
-                slopes.push((b - a) as f64 / (j - i) as f64);
+                slopes[pairs] = (b - a) as f64 / (j - i) as f64;
+                pairs += 1;
             }
         }
-        let middle = slopes.len() / 2;
+        let slopes = &mut slopes[..pairs];
+        let middle = pairs / 2;
         let (_, median, _) = slopes.select_nth_unstable_by(middle, f64::total_cmp);
         Some(*median * self.len as f64)
     }

@@ -82,9 +82,12 @@ pub enum UdpError {
 }
 
 impl UdpError {
+    /// The text is made when there is an error: this stands on the path of every datagram.
     pub(super) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
-        let what = what.into();
-        move |source| Self::Io { what, source }
+        move |source| Self::Io {
+            what: what.into(),
+            source,
+        }
     }
 
     pub(super) fn bind(addr: SocketAddr) -> impl FnOnce(io::Error) -> Self {

@@ -183,3 +183,6 @@ const SCRATCH: usize = 1_500;
 /// Reports sent, and reports read, in one turn: some 30 µs each.
 const REPORTS_A_TURN: usize = 8;
 const PREAMBLE: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests;

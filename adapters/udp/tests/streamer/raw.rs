@@ -398,3 +398,74 @@ fn a_pipe_that_runs_dry_is_a_gap_and_the_rest_still_comes() {
         "{stream:?}"
     );
 }
+
+/// A file on a disk that stops for a while after its first frames.
+struct Stalling {
+    data: std::io::Cursor<Vec<u8>>,
+    first: usize,
+    gate: std::sync::mpsc::Receiver<()>,
+}
+
+impl Source for Stalling {
+    fn format(&self) -> StreamFormat {
+        MONO
+    }
+
+    fn clock(&self) -> SourceClock {
+        SourceClock::None
+    }
+
+    fn frames_left(&self) -> Option<u64> {
+        Some(self.data.get_ref().len() as u64 / 2)
+    }
+
+    fn read(&mut self, _: &mut [f32]) -> Result<usize, SourceError> {
+        Err(SourceError::Unsupported("bytes only".into()))
+    }
+
+    fn native(&self) -> Option<PcmFormat> {
+        Some(PcmFormat::S16LE)
+    }
+
+    fn read_native(&mut self, out: &mut [u8]) -> Result<usize, SourceError> {
+        if self.data.position() as usize == self.first {
+            let _ = self.gate.recv();
+        }
+        let left = self.first.saturating_sub(self.data.position() as usize);
+        let most = if left > 0 {
+            left.min(out.len())
+        } else {
+            out.len()
+        };
+        Ok(std::io::Read::read(&mut self.data, &mut out[..most]).unwrap())
+    }
+
+    fn seek(&mut self, _: u64) -> Result<(), SourceError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_file_on_a_slow_disk_catches_up_and_nothing_is_lost() {
+    let data: Vec<u8> = (0..2 * 2_000u32).map(|n| n as u8).collect();
+    let (open, gate) = std::sync::mpsc::channel();
+    let source = Stalling {
+        data: std::io::Cursor::new(data.clone()),
+        first: 2 * 400,
+        gate,
+    };
+    let ear = Ear::at("127.0.0.1:0");
+    let url = format!("udp://127.0.0.1:{}", ear.port());
+    let handle = Streamer::start(config(&url), vec![spec("disk", source)]).unwrap();
+    while handle.snapshot().streams[0].underruns == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(50));
+    open.send(()).unwrap();
+    let report = handle.wait().unwrap();
+    let heard: Vec<_> = ear.heard().into_iter().flat_map(|(_, d)| d).collect();
+    assert_eq!(heard, data);
+    let stream = &report.streams[0];
+    assert_eq!((stream.packets, stream.frames_skipped), (25, 0));
+    assert!(stream.schedule.late > 0);
+}
