@@ -17,6 +17,7 @@ pub mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod convert;
+pub mod drift;
 pub mod error;
 pub mod format;
 #[cfg(feature = "fuzzing")]
@@ -31,6 +32,7 @@ pub mod playout;
 pub mod pool;
 pub mod receiver;
 pub mod report;
+pub mod resample;
 pub mod sender;
 #[cfg(feature = "sim")]
 pub mod sim;
