@@ -28,6 +28,7 @@ pub mod jitter;
 pub mod pacer;
 pub mod packet;
 pub mod packetizer;
+pub mod pitch;
 pub mod playout;
 pub mod pool;
 pub mod receiver;
