@@ -35,6 +35,7 @@ pub mod receiver;
 pub mod report;
 pub mod resample;
 pub mod sender;
+pub mod session;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod source;

@@ -140,7 +140,12 @@ impl GainRamp {
 
     /// Applies the gain to interleaved frames and moves on by as many.
     pub fn apply(&mut self, samples: &mut [f32]) {
-        let n = self.channels.get();
+        self.apply_frames(samples, self.channels);
+    }
+
+    /// As [`apply`](Self::apply), to frames of another channel count.
+    pub(crate) fn apply_frames(&mut self, samples: &mut [f32], channels: Channels) {
+        let n = channels.get();
         let ramped = (self.left as usize).min(samples.len() / n);
         let (moving, settled) = samples.split_at_mut(ramped * n);
         for frame in moving.chunks_exact_mut(n) {

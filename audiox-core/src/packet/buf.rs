@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::ingress::{Origin, SourceId};
+use crate::session::Ticket;
 use crate::time::{ExtSeq, Instant, MediaTime};
 
 /// A datagram in a buffer of fixed capacity, with what is known about it.
@@ -33,6 +34,8 @@ pub struct PacketMeta {
     pub generation: u32,
     /// Which of the ingress's sources sent it.
     pub source: SourceId,
+    /// Which of a [session](crate::session)'s playouts it goes to.
+    pub ticket: Ticket,
     /// The sender's synchronisation source; 0 for raw framing.
     pub ssrc: u32,
     /// RTP payload type; 0 for raw framing.
