@@ -1,4 +1,4 @@
-//! Jitter buffer and playout: what a packet and a quantum cost.
+//! Jitter buffer, delay estimate and playout: what a packet and a quantum cost.
 //!
 //! The peer is the container that one would write first, a `BTreeMap` from sequence number to
 //! packet, under the same rules. It allocates; ours does not.
@@ -9,7 +9,7 @@ use std::hint::black_box;
 use audiox_core::block::AudioMut;
 use audiox_core::codec::{DecodeError, Decoder, PcmCoding, PcmDecoder};
 use audiox_core::format::{Channels, SampleRate, StreamFormat};
-use audiox_core::jitter::JitterBuffer;
+use audiox_core::jitter::{DelayConfig, DelayEstimator, JitterBuffer};
 use audiox_core::packet::PacketBuf;
 use audiox_core::playout::{Playout, PlayoutConfig};
 use audiox_core::sim::Pcg32;
@@ -93,6 +93,41 @@ fn container(c: &mut Criterion) {
     group.finish();
 }
 
+fn delay(c: &mut Criterion) {
+    let mut group = c.benchmark_group("jitter/delay estimate, observe + target");
+    for (name, ptime) in [
+        ("1 ms", 1_000_000),
+        ("10 ms", 10_000_000),
+        ("60 ms", 60_000_000),
+    ] {
+        for (network, jitter) in [("calm", 1), ("20 ms of jitter", 20_000_000)] {
+            let mut rng = Pcg32::new(5, 2);
+            let mut at = 0;
+            let arrivals: Vec<u64> = (0..10_000)
+                .map(|n| {
+                    at = at.max(n * ptime + rng.below(jitter));
+                    at
+                })
+                .collect();
+            let length = arrivals.len() as u64;
+            group.bench_function(format!("{name} packets, {network}"), |b| {
+                let config = DelayConfig::default();
+                let mut estimator = DelayEstimator::new(&config).expect("a sound configuration");
+                let mut n = 0;
+                b.iter(|| {
+                    let round = n / length * length;
+                    let arrival = round * ptime + arrivals[(n - round) as usize];
+                    let media = (n * ptime) as i64;
+                    estimator.observe(Instant::from_nanos(arrival), ExtSeq(n), media, ptime as i64);
+                    n += 1;
+                    black_box(estimator.target());
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
 /// Says that every payload is 10 ms and decodes it to nothing, so that only playout is measured.
 struct Null;
 
@@ -162,5 +197,5 @@ fn playout(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, container, playout);
+criterion_group!(benches, container, delay, playout);
 criterion_main!(benches);

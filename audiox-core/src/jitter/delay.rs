@@ -21,18 +21,21 @@
 //!   histograms are looked through once.
 //! - Silence teaches nothing: during a pause no time passes. A clock up to 500 ppm off is not
 //!   taken for lateness by the time a pause ends.
-//! - A jump beyond [`DelayConfig::max`]'s double (and 2 s) is none of the network's doing; back
-//!   in time it is believed of the fourth packet that says so, forth in time after 2 s.
+//! - Times beyond [`DelayConfig::max`]'s double (and 2 s) from the reference are a jump of the
+//!   stream, not the network's doing. What seems to come that early is believed from the fourth
+//!   packet on, what seems to come that late after 2 s, and neither raises the target.
 //!
 //! # Deliberate differences
-//! - NetEQ takes the 95th percentile of half-second maxima in buckets of 20 ms, forgets by the
-//!   packet and adds a detector of peaks with thresholds of 78 ms. Here buckets are 6 %, forgetting
-//!   is by time, so the same at 1 ms and 60 ms packets, and recent and recurring lateness serve as
-//!   the detector. NetEQ comes down over half a minute and more, this within 8 s.
-//! - NetEQ's delays are relative to a reference that they keep; here offsets are kept, so a
-//!   route that becomes longer is forgotten when the reference follows.
-//! - GStreamer's `rtpjitterbuffer` has a fixed latency. roc adapts to a smoothed maximum of the
-//!   jitter between neighbours, which a queue that builds up slowly does not show.
+//! - NetEQ takes the 95th percentile of half-second maxima, in buckets of 20 ms that forget 1.7 %
+//!   each half second, so it comes down from spikes over most of a minute; its older versions add
+//!   a detector of peaks above 78 ms. Here the maximum of 8 s comes down at once, and the slow
+//!   percentile, in buckets of 3 %, only tells how high peaks are for as long as there are any.
+//! - NetEQ keeps delays; here offsets are kept, so lateness against a reference that has moved
+//!   since, as on another route, is forgotten with it.
+//! - NetEQ weighs the loss of overtaken packets over some 1 400 packets; here over 4 s, so the
+//!   same at 1 ms and 60 ms packets.
+//! - GStreamer's `rtpjitterbuffer` has a fixed latency. roc's peak jitter, a quantile of an
+//!   envelope over tens of thousands of packets, comes down after minutes.
 
 mod config;
 mod forgetting;
@@ -129,7 +132,7 @@ impl DelayEstimator {
         match self.last.replace(arrival) {
             Some(last) => self.pass(last, arrival, offset),
             None => {
-                self.recent.anchor(offset);
+                self.recent.anchor(offset, i64::MAX);
                 self.settle();
             }
         }
@@ -141,11 +144,13 @@ impl DelayEstimator {
             if self.too_early < CONVINCED {
                 return;
             }
-            self.recent.shift(-early);
-            self.peak -= early;
+            self.recent.anchor(offset, i64::MAX);
+            self.settle();
         }
         self.too_early = 0;
-        self.recent.note(offset);
+        if self.recent.note(offset) {
+            self.rank();
+        }
 
         let delay = offset - self.recent.luckiest();
         if delay > limit {
@@ -162,8 +167,7 @@ impl DelayEstimator {
                 if offset > current.latest {
                     current.latest = offset;
                     if offset > self.peak {
-                        let (_, ranked) = self.recent.lateness(self.peaks, limit);
-                        self.peak = self.recent.luckiest() + ranked;
+                        self.rank();
                     }
                 }
             }
@@ -228,12 +232,6 @@ impl DelayEstimator {
     }
 
     fn end_intervals(&mut self, ended: u64, gap: i64, offset: i64) {
-        if gap > PAUSE {
-            // As far as two clocks may have moved apart.
-            let apart = gap / 2_000;
-            let by = (offset - self.recent.luckiest()).clamp(-apart, apart);
-            self.recent.shift(by);
-        }
         let limit = self.limit();
         for _ in 0..ended.min(PAUSE as u64 / INTERVAL) {
             let old = self.recent.step();
@@ -245,15 +243,25 @@ impl DelayEstimator {
             }
             self.starting = self.starting.saturating_sub(1);
         }
-        self.recent.expire();
+        if gap > PAUSE {
+            // As far as two clocks may have moved apart.
+            self.recent.anchor(offset, gap / 2_000);
+        }
+        self.recent.expire(limit);
         self.settle();
+    }
+
+    /// Works out anew what recent packets want; gives back the greatest delay of one.
+    fn rank(&mut self) -> i64 {
+        let (highest, ranked) = self.recent.lateness(self.peaks, self.limit());
+        self.peak = self.recent.luckiest() + ranked;
+        highest
     }
 
     /// Works out anew what the target has to reach.
     fn settle(&mut self) {
         let limit = self.limit();
-        let (highest, ranked) = self.recent.lateness(self.peaks, limit);
-        self.peak = self.recent.luckiest() + ranked;
+        let highest = self.rank();
         let recurring = self.history.level(self.tolerated);
         self.floor = if recurring <= 2 * highest {
             recurring

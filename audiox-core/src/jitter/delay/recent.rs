@@ -10,6 +10,10 @@ pub(super) struct Recent {
     ring: [Interval; INTERVALS],
     now: usize,
     luckiest: i64,
+    /// Intervals that have ended since the reference was last taken afresh.
+    since: usize,
+    /// How far what is older may still move with the reference, in nanoseconds.
+    slack: i64,
 }
 
 /// The extremes of a quarter second.
@@ -29,6 +33,8 @@ impl Recent {
             ring: [Interval::EMPTY; INTERVALS],
             now: 0,
             luckiest: 0,
+            since: INTERVALS,
+            slack: 0,
         }
     }
 
@@ -38,10 +44,18 @@ impl Recent {
         self.luckiest
     }
 
-    /// Takes `offset` as where everything before is to be seen from.
-    pub(super) fn anchor(&mut self, offset: i64) {
-        self.shift(offset - self.luckiest);
-        self.current().earliest = offset;
+    /// Takes the reference afresh, from `offset` and what is noted within the next 2 s. It and
+    /// what is known move by `slack` at most either way: whether a clock has drifted or another
+    /// runs, lateness is the network's.
+    pub(super) fn anchor(&mut self, offset: i64, slack: i64) {
+        let by = (offset - self.luckiest).clamp(-slack, slack);
+        self.step();
+        (self.since, self.slack) = (0, i64::MAX);
+        for interval in &mut self.ring {
+            interval.earliest = NONE_EARLY;
+        }
+        self.move_to(self.luckiest + by);
+        self.slack = slack.saturating_add(by);
     }
 
     /// The interval under way.
@@ -50,42 +64,57 @@ impl Recent {
         &mut self.ring[self.now]
     }
 
-    /// Takes an offset that may be the luckiest.
+    /// Takes an offset that may be the luckiest; says whether it moved what is older.
     #[inline]
-    pub(super) fn note(&mut self, offset: i64) {
+    pub(super) fn note(&mut self, offset: i64) -> bool {
         let current = &mut self.ring[self.now];
         current.earliest = current.earliest.min(offset);
-        self.luckiest = self.luckiest.min(offset);
+        offset < self.luckiest && self.move_to(offset)
+    }
+
+    /// Changes the reference, and within 2 s of its anchor, what is older.
+    #[inline]
+    fn move_to(&mut self, luckiest: i64) -> bool {
+        let by = luckiest - self.luckiest;
+        self.luckiest = luckiest;
+        let moves = self.since < LUCK && self.slack > 0;
+        if moves {
+            self.move_older(by.max(-self.slack));
+        }
+        moves
+    }
+
+    fn move_older(&mut self, by: i64) {
+        self.slack = self.slack.saturating_add(by);
+        for age in self.since + 1..INTERVALS {
+            let interval = &mut self.ring[(self.now + INTERVALS - age) % INTERVALS];
+            for offset in [&mut interval.latest, &mut interval.overtaken] {
+                if *offset != NONE_LATE {
+                    *offset = (*offset + by).clamp(-FARTHEST, FARTHEST);
+                }
+            }
+        }
     }
 
     /// Begins the next interval; gives back the one that is now too old.
     pub(super) fn step(&mut self) -> Interval {
         self.now = (self.now + 1) % INTERVALS;
+        self.since = (self.since + 1).min(INTERVALS);
         std::mem::replace(&mut self.ring[self.now], Interval::EMPTY)
     }
 
-    /// Lets lucky packets older than 2 s go. Where none came since, the old reference stays.
-    pub(super) fn expire(&mut self) {
+    /// Lets lucky packets older than 2 s go. Where none came since, the old reference stays;
+    /// where all that came is later by more than `limit`, the stream has jumped.
+    pub(super) fn expire(&mut self, limit: i64) {
         let youngest = (0..LUCK).map(|age| self.ring[(self.now + INTERVALS - age) % INTERVALS]);
         let earliest = youngest.map(|i| i.earliest).min().unwrap_or(NONE_EARLY);
-        if earliest != NONE_EARLY {
-            self.luckiest = earliest;
+        if earliest == NONE_EARLY {
+            return;
         }
-    }
-
-    /// Moves the reference and all that is known with it.
-    pub(super) fn shift(&mut self, by: i64) {
-        self.luckiest += by;
-        for interval in &mut self.ring {
-            for (offset, none) in [
-                (&mut interval.earliest, NONE_EARLY),
-                (&mut interval.latest, NONE_LATE),
-                (&mut interval.overtaken, NONE_LATE),
-            ] {
-                if *offset != none {
-                    *offset = offset.saturating_add(by).clamp(-FARTHEST, FARTHEST);
-                }
-            }
+        if earliest - self.luckiest > limit {
+            self.anchor(earliest, i64::MAX);
+        } else {
+            self.luckiest = earliest;
         }
     }
 
@@ -144,7 +173,8 @@ mod tests {
 
     fn filled(latest: &[i64]) -> Recent {
         let mut r = Recent::new();
-        r.anchor(100);
+        r.anchor(100, i64::MAX);
+        r.note(100);
         for (n, offset) in latest.iter().enumerate() {
             if n > 0 {
                 r.step();
@@ -169,7 +199,7 @@ mod tests {
         for n in 1..INTERVALS {
             r.step();
             r.note(103);
-            r.expire();
+            r.expire(1_000);
             assert_eq!(r.luckiest(), if n < LUCK { 100 } else { 103 });
             assert_eq!(r.lateness(1, 500).0, if n < LUCK { 7 } else { 4 });
         }
@@ -182,20 +212,50 @@ mod tests {
         let mut r = filled(&[107]);
         for _ in 0..INTERVALS {
             r.step();
-            r.expire();
+            r.expire(1_000);
         }
         assert_eq!(r.luckiest(), 100);
     }
 
     #[test]
-    fn a_new_anchor_keeps_delays() {
+    fn a_new_anchor_keeps_delays_and_takes_the_luckiest_of_two_seconds() {
         let mut r = filled(&[107]);
         r.current().overtaken = 109;
-        r.anchor(-1_000);
+        r.anchor(-1_000, i64::MAX);
         assert_eq!((r.luckiest(), r.lateness(1, 500).0), (-1_000, 7));
         assert_eq!(r.overtaken(500), 9);
-        r.anchor(FARTHEST);
-        r.anchor(-FARTHEST);
+        r.current().latest = -900;
+        assert!(r.note(-1_050));
+        assert_eq!((r.lateness(2, 500), r.overtaken(500)), ((150, 7), 9));
+        for _ in 0..LUCK {
+            r.step();
+        }
+        assert!(!r.note(-1_060));
+        assert_eq!((r.lateness(2, 500), r.overtaken(500)), ((160, 17), 19));
+        r.anchor(FARTHEST, i64::MAX);
+        r.anchor(-FARTHEST, i64::MAX);
         assert_eq!(r.luckiest(), -FARTHEST);
+    }
+
+    #[test]
+    fn with_little_slack_delays_stay_absolute_beyond_it() {
+        for (first, second, delay) in [(95, 95, 7), (80, 80, 17), (130, 130, 7), (130, 95, 7)] {
+            let mut r = filled(&[107]);
+            r.anchor(first, 10);
+            r.note(first);
+            r.note(second);
+            assert_eq!(r.lateness(1, 500).0, delay, "{first} {second}");
+        }
+    }
+
+    #[test]
+    fn a_stream_that_jumps_forth_takes_what_is_known_along() {
+        let mut r = filled(&[107]);
+        for _ in 0..LUCK {
+            r.step();
+            r.note(9_000);
+            r.expire(1_000);
+        }
+        assert_eq!((r.luckiest(), r.lateness(1, 500).0), (9_000, 7));
     }
 }

@@ -1,6 +1,7 @@
 //! The estimator driven with what comes out of simulated links.
 
 mod network;
+mod stream;
 
 use super::*;
 use crate::sim::{Link, LinkConfig};
@@ -62,6 +63,24 @@ impl Sending {
         }
         out
     }
+}
+
+/// What arrives behind another link.
+fn onward(arrivals: &[Arrival], link: LinkConfig) -> Vec<Arrival> {
+    let mut link = Link::new(link).unwrap();
+    let mut out = Vec::new();
+    for at in arrivals.iter().map(|a| a.at as u64).chain([u64::MAX]) {
+        let now = Instant::from_nanos(at);
+        while let Some(due) = link.poll_timeout().filter(|due| *due <= now) {
+            let d = link.poll_output(due).unwrap();
+            out.push(Arrival {
+                at: d.due.as_nanos() as i64,
+                ..arrivals[d.number as usize]
+            });
+        }
+        link.handle(now, 0, &[]);
+    }
+    out
 }
 
 fn link(jitter: &str, seed: u64) -> LinkConfig {
