@@ -14,6 +14,7 @@
 
 pub mod block;
 pub mod codec;
+pub mod conceal;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod convert;

@@ -34,6 +34,7 @@ pub mod pair;
 pub mod probability;
 pub mod probe;
 pub mod rng;
+pub mod spectrum;
 mod text;
 pub mod tone;
 
