@@ -29,7 +29,7 @@
 //!   loses its own newest packets and nobody else's.
 //! - At most two playouts a place are built within a second.
 //! - A forged goodbye ends nothing while packets still come: a playout is sent home only once it
-//!   has run dry, and the next packet opens another.
+//!   has run dry for 100 ms, and the next packet opens another.
 //!
 //! # Deliberate differences
 //! - NetEQ leaves it to its user to keep one instance a stream, and WebRTC's mixer takes only the
@@ -45,6 +45,7 @@ mod input;
 mod lane;
 mod mixer;
 mod output;
+mod places;
 mod playouts;
 mod stats;
 mod ticket;

@@ -10,6 +10,9 @@ mod stream;
 #[path = "no_alloc/samples.rs"]
 mod samples;
 
+#[path = "no_alloc/session.rs"]
+mod session;
+
 use counting::{Counts, assert_no_alloc, counted};
 
 #[test]

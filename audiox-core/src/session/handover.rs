@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use ringbuf::HeapRb;
 use ringbuf::traits::{Consumer, Observer, Producer, Split};
 
+use super::event::Routed;
 use super::lane::Lane;
 use super::stats::{MixStats, PlaybackStats};
 use super::ticket::Ticket;
@@ -31,6 +32,7 @@ pub(super) fn handover(slots: usize, buffers: usize, capacity: usize) -> (Socket
             reports: reports_rx,
             cells: cells.clone(),
             stash: Vec::with_capacity(buffers),
+            lent: 0,
         },
         Playback {
             packets: packets_out,
@@ -76,18 +78,42 @@ pub(super) struct Socket {
     cells: Arc<[Cell]>,
     /// Buffers that never left, or came home within a lane.
     stash: Vec<PacketBuf>,
+    /// Buffers in the hands of the socket's owner.
+    lent: usize,
 }
 
 impl Socket {
+    /// Lends a buffer.
     pub(super) fn acquire(&mut self) -> Option<PacketBuf> {
-        self.stash.pop().or_else(|| self.packets.acquire())
+        let buffer = self.free()?;
+        self.lent += 1;
+        Some(buffer)
     }
 
-    /// Keeps a buffer for the next datagram; one that is not of the pool may be freed.
-    pub(super) fn release(&mut self, packet: PacketBuf) {
-        if self.stash.len() < self.stash.capacity() {
-            self.stash.push(packet);
+    /// Takes a buffer back. One more than were lent is foreign: its content moves to a buffer of
+    /// the pool, of which there are always as many as the rings have room for.
+    pub(super) fn take_back(&mut self, packet: PacketBuf) -> Result<PacketBuf, Routed> {
+        if self.lent > 0 {
+            self.lent -= 1;
+            return Ok(packet);
         }
+        let mut own = self.free().ok_or(Routed::NoBuffer)?;
+        if !own.fill(packet.bytes()) {
+            self.keep(own);
+            return Err(Routed::TooLong);
+        }
+        own.meta = packet.meta;
+        Ok(own)
+    }
+
+    /// Keeps a buffer of the pool for the next datagram.
+    pub(super) fn keep(&mut self, packet: PacketBuf) {
+        debug_assert!(self.stash.len() < self.stash.capacity(), "more than all");
+        self.stash.push(packet);
+    }
+
+    fn free(&mut self) -> Option<PacketBuf> {
+        self.stash.pop().or_else(|| self.packets.acquire())
     }
 
     pub(super) fn submit(&mut self, packet: PacketBuf) -> Result<(), PacketBuf> {

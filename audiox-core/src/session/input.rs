@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::event::{Routed, SessionEvent, SourceRefusal};
 use super::handover::{Report, Socket};
 use super::lane::Lane;
+use super::places::{Budget, Leaving, Place, RefusedSource};
 use super::playouts::{NewSource, PlayoutFactory};
 use super::stats::{MixStats, PlaybackStats, SessionStats};
 use super::ticket::Ticket;
@@ -34,43 +35,6 @@ pub struct SessionInput {
     stats: SessionStats,
 }
 
-/// What the socket side knows of a place on the playback side.
-#[derive(Debug)]
-struct Place {
-    source: Option<SourceId>,
-    ticket: Ticket,
-    payload_type: u8,
-    leaving: Leaving,
-    /// Packets handed to the lane.
-    sent: u32,
-    stats: PlaybackStats,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Leaving {
-    No,
-    /// After a goodbye: what comes still counts.
-    Finishing,
-    Closing,
-}
-
-/// A confirmed source without a place.
-#[derive(Debug)]
-struct RefusedSource {
-    id: SourceId,
-    /// The payload type for which there is no playout; `None` where there was no place.
-    payload_type: Option<u8>,
-}
-
-/// Playouts that may be built within a second: enough that everybody can start, and be replaced,
-/// at once, and nobody can keep us building.
-#[derive(Debug)]
-struct Budget {
-    per_second: usize,
-    since: Instant,
-    used: usize,
-}
-
 impl SessionInput {
     pub(super) fn new(
         ingress: Ingress,
@@ -91,11 +55,7 @@ impl SessionInput {
                 .collect(),
             buffers_per_source: config.buffers_per_source as u32,
             gain_slew: u32::try_from(slew).unwrap_or(u32::MAX),
-            budget: Budget {
-                per_second: 2 * config.max_sources,
-                since: now,
-                used: 0,
-            },
+            budget: Budget::new(config.max_sources, now),
             collect_at: None,
             events_lost: 0,
             events: VecDeque::with_capacity(MAX_EVENTS),
@@ -115,15 +75,25 @@ impl SessionInput {
 
     /// Takes back a buffer that is not needed after all.
     pub fn release(&mut self, packet: PacketBuf) {
-        self.socket.release(packet);
+        if let Ok(packet) = self.socket.take_back(packet) {
+            self.socket.keep(packet);
+        }
     }
 
     /// Takes a media datagram in a buffer of [`acquire`](Self::acquire) whose `meta.arrival` and
-    /// `meta.origin` the socket's owner has set.
+    /// `meta.origin` the socket's owner has set. Out of any other buffer it is copied.
     ///
-    /// O(sources). Allocates only where it builds a playout for a source, just confirmed.
-    pub fn handle_packet(&mut self, mut packet: PacketBuf) -> Routed {
+    /// O(sources). Allocates only for a source that is new, or just confirmed.
+    pub fn handle_packet(&mut self, packet: PacketBuf) -> Routed {
         self.collect();
+        let mut packet = match self.socket.take_back(packet) {
+            Ok(packet) => packet,
+            Err(refused) => {
+                self.stats.no_buffer += u64::from(refused == Routed::NoBuffer);
+                self.stats.too_long += u64::from(refused == Routed::TooLong);
+                return refused;
+            }
+        };
         let now = packet.meta.arrival;
         let handled = self.ingress.handle_packet(&mut packet);
         self.follow(now);
@@ -134,7 +104,7 @@ impl SessionInput {
         match routed {
             Ok(slot) => self.submit(slot, packet),
             Err(refused) => {
-                self.socket.release(packet);
+                self.socket.keep(packet);
                 refused
             }
         }
@@ -147,7 +117,7 @@ impl SessionInput {
         };
         if !packet.fill(datagram) {
             self.stats.too_long += 1;
-            self.socket.release(packet);
+            self.release(packet);
             return Routed::TooLong;
         }
         packet.meta.arrival = now;
@@ -258,7 +228,7 @@ impl SessionInput {
             let playback = lane.take_stats();
             lane.reset();
             while let Some(packet) = lane.poll_recycled() {
-                self.socket.release(packet);
+                self.socket.keep(packet);
             }
             self.places[lane.ticket().slot()] = Place::free(lane.ticket().next());
             self.stats.sources_ended += 1;
@@ -422,7 +392,7 @@ impl SessionInput {
         let waiting = place.sent.wrapping_sub(self.socket.returned(slot));
         if waiting >= self.buffers_per_source {
             self.stats.packets_backlogged += 1;
-            self.socket.release(packet);
+            self.socket.keep(packet);
             return Routed::Backlogged(id);
         }
         packet.meta.ticket = place.ticket;
@@ -434,7 +404,7 @@ impl SessionInput {
             }
             Err(packet) => {
                 self.stats.packets_backlogged += 1;
-                self.socket.release(packet);
+                self.socket.keep(packet);
                 Routed::Backlogged(id)
             }
         }
@@ -471,31 +441,6 @@ impl std::fmt::Debug for SessionInput {
     }
 }
 
-impl Place {
-    fn free(ticket: Ticket) -> Self {
-        Self {
-            source: None,
-            ticket,
-            payload_type: 0,
-            leaving: Leaving::No,
-            sent: 0,
-            stats: PlaybackStats::default(),
-        }
-    }
-}
-
-impl Budget {
-    fn spend(&mut self, now: Instant) -> bool {
-        if now.signed_since(self.since).unsigned_abs() >= SECOND {
-            (self.since, self.used) = (now, 0);
-        }
-        let left = self.used < self.per_second;
-        self.used += usize::from(left);
-        left
-    }
-}
-
 const MAX_EVENTS: usize = 256;
 /// How soon it is looked whether a leaving lane came home.
 const COLLECT_EVERY: Duration = Duration::from_millis(20);
-const SECOND: u64 = 1_000_000_000;

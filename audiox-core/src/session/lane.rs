@@ -1,5 +1,7 @@
 //! One source on the playback side.
 
+use std::time::Duration;
+
 use super::mixer;
 use super::stats::PlaybackStats;
 use super::ticket::Ticket;
@@ -20,6 +22,9 @@ pub(super) struct Lane {
     ramp: GainRamp,
     slew: u32,
     finishing: bool,
+    /// Frames since one was decoded, and how many are waited for after a goodbye.
+    dry: u64,
+    patience: u64,
     peak: f32,
 }
 
@@ -32,15 +37,17 @@ impl Lane {
         gain: Gain,
         slew: u32,
     ) -> Self {
-        let channels = playout.format().channels;
+        let format = playout.format();
         Self {
             source,
             ticket,
             playout,
             gain,
-            ramp: GainRamp::new(gain, channels),
+            ramp: GainRamp::new(gain, format.channels),
             slew,
             finishing: false,
+            dry: 0,
+            patience: format.rate.frames_in(STRAGGLERS),
             peak: 0.0,
         }
     }
@@ -71,7 +78,12 @@ impl Lane {
     /// Fills `out`, frames of `channels` samples, and measures it.
     pub(super) fn pull(&mut self, now: Instant, out: &mut [f32], channels: Channels) -> Filled {
         let pulled = self.playout.pull(now, AudioMut::new(out, channels));
-        if pulled.idle >= out.len() / channels.get() {
+        let frames = out.len() / channels.get();
+        self.dry = match pulled.decoded {
+            0 => self.dry.saturating_add(frames as u64),
+            _ => 0,
+        };
+        if pulled.idle >= frames {
             // In silence a gain arrives at once.
             self.ramp.set(self.gain, 0);
             return Filled { pulled, peak: None };
@@ -89,9 +101,10 @@ impl Lane {
         self.finishing = true;
     }
 
-    /// Whether it was told to finish and has played all it had.
+    /// Whether it was told to finish, has played all it had, and nothing more came.
     pub(super) fn is_done(&self) -> bool {
-        self.finishing && !self.playout.is_playing() && self.playout.packets_buffered() == 0
+        let is_over = self.dry >= self.patience || !self.playout.is_playing();
+        self.finishing && is_over && self.playout.packets_buffered() == 0
     }
 
     /// Drops everything held: the packets come out as recycled.
@@ -116,3 +129,7 @@ pub(super) struct Filled {
     /// Largest magnitude; `None` where all of it is silence for want of a stream.
     pub(super) peak: Option<f32>,
 }
+
+/// How long after a goodbye packets may come that it overtook. Longer would draw out concealment
+/// where nothing is missing.
+const STRAGGLERS: Duration = Duration::from_millis(100);
