@@ -281,3 +281,6 @@ impl std::fmt::Debug for SessionOutput {
 const CHUNK: usize = 1_024;
 /// Often enough for meters.
 const REPORTS_PER_SECOND: u32 = 10;
+
+#[cfg(test)]
+mod tests;

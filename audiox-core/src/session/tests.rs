@@ -363,7 +363,7 @@ fn nothing_is_lost_while_nobody_pulls_but_packets() {
             }
         }
     }
-    // The first four wait to be opened, closed and sent home; the others found no place.
+    // The first four wait to be opened and sent home; the others found no place.
     let stats = *s.input().stats();
     assert_eq!((stats.sources_started, stats.sources_ended), (4, 0));
     assert_eq!(stats.no_buffer, 0);
@@ -375,6 +375,30 @@ fn nothing_is_lost_while_nobody_pulls_but_packets() {
     let from = t / 10 + 1;
     let out = run(&mut s, from..from + 10, &mut voices);
     assert_eq!(out, vec![scaled(100); FRAMES]);
+}
+
+#[test]
+fn ends_are_noticed_even_where_the_wire_side_loses_count_of_them() {
+    let mut config = config();
+    config.ingress.max_sources = 600;
+    let mut s = session(config);
+    let mut voices = [Voice::new(9_000, 100), Voice::new(9_001, 100)];
+    run(&mut s, 0..5, &mut voices);
+    for ssrc in 0..500 {
+        let mut voice = Voice::new(ssrc, 1);
+        for _ in 0..2 {
+            s.handle_datagram(ms(50), Origin(0), &voice.datagram());
+        }
+    }
+    assert_eq!(s.input().stats().sources_refused, 498);
+    // All end in the same moment: more than the wire side keeps events for.
+    s.handle_timeout(ms(2_000));
+    assert!(s.input().ingress().stats().events_dropped > 0);
+    step(&mut s, 2_010, &mut []);
+    assert_eq!(s.input().stats().sources_ended, 4);
+    assert_eq!(s.output().sources().count(), 0);
+    let all: Vec<_> = std::iter::from_fn(|| s.input().acquire()).collect();
+    assert_eq!(all.len(), 4 * 8 + SPARE_BUFFERS);
 }
 
 #[test]

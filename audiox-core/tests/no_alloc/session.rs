@@ -117,6 +117,7 @@ fn sources_that_come_and_go_cost_the_callback_no_allocation() {
     let done = AtomicBool::new(false);
     let (heard, mix) = std::thread::scope(|scope| {
         let callback = scope.spawn(|| {
+            let _dead = Dead(&played);
             let mut out = [0.0f32; FRAMES * 2];
             let mut heard = [0u64; 1 << SENDERS];
             assert_no_alloc(|| {
@@ -140,11 +141,30 @@ fn sources_that_come_and_go_cost_the_callback_no_allocation() {
             });
             (heard, *output.stats())
         });
+        let end = End(&done);
         socket(&mut input, &clock, &played, STEPS);
-        done.store(true, Ordering::Release);
+        drop(end);
         callback.join().unwrap()
     });
     assert_parts(&heard, &mix, STEPS);
+}
+
+/// Ends the callback's thread, also where an assertion fails on the other.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// Lets the socket's thread go on where an assertion fails in the callback.
+struct Dead<'a>(&'a AtomicU64);
+
+impl Drop for Dead<'_> {
+    fn drop(&mut self) {
+        self.0.store(u64::MAX / 2, Ordering::Release);
+    }
 }
 
 /// Sends from six senders, of which each in turn says goodbye, falls silent or starts over under
