@@ -31,8 +31,8 @@ const SPARE: usize = 64;
 fn exact(latency: u64) -> PlayoutConfig {
     PlayoutConfig {
         latency: Latency::Fixed(Duration::from_millis(latency)),
-        width: 32,
         resync_after: Duration::from_millis(100),
+        ..PlayoutConfig::default()
     }
 }
 
