@@ -73,6 +73,15 @@ impl Lag {
         self.run = None;
         Some(found)
     }
+
+    /// Where a lag that may yet turn out to be a loss began, and how many frames it is: what
+    /// came since may have to move.
+    pub(super) fn doubtful(&self) -> Option<Found> {
+        self.run.map(|run| Found {
+            onset: run.onset,
+            frames: run.least,
+        })
+    }
 }
 
 /// How long a lag must last to be a loss.

@@ -1,5 +1,6 @@
 //! One stream's way from packets to positions on the recording's time line.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use audiox_core::format::{SampleFormat, StreamFormat};
@@ -9,7 +10,8 @@ use audiox_core::time::{ClockMap, ExtSeq, Instant, MediaTime, NtpTime};
 
 use super::gaps::{GapBook, GapCause};
 use super::lag::Lag;
-use super::track::{Span, Track};
+use super::recording::CLOCK_TOLERANCE;
+use super::track::{Placed, Span, Track};
 
 /// How a stream was put in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +62,8 @@ pub(super) struct Lane {
     pub(super) ssrc: u32,
     /// Relative positions: 0 is the first frame of the first packet.
     pub(super) track: Track,
+    /// What came after a pause longer than the window, until writing has come near.
+    ahead: VecDeque<(i64, Vec<f32>)>,
     pub(super) first_arrival: Instant,
     /// Local time at which relative position 0 was captured, from the sender's clock.
     pub(super) captured: Option<i64>,
@@ -76,6 +80,8 @@ pub(super) struct Lane {
     base: MediaTime,
     generation: u32,
     newest: Option<(ExtSeq, i64, Instant)>,
+    /// Since when everything has come too late.
+    late_since: Option<Instant>,
     lag: Option<Lag>,
     arrivals: LineFit,
     steps: Steps,
@@ -114,6 +120,7 @@ impl Lane {
             stored,
             ssrc: meta.ssrc,
             track: Track::new(format.channels.get(), capacity),
+            ahead: VecDeque::new(),
             first_arrival: meta.arrival,
             captured: None,
             alignment: None,
@@ -130,6 +137,7 @@ impl Lane {
             base: meta.at,
             generation: meta.generation,
             newest: None,
+            late_since: None,
             lag: raw.then(|| Lag::new(format.rate)),
             arrivals: LineFit::default(),
             steps: Steps::default(),
@@ -139,8 +147,13 @@ impl Lane {
     /// Takes a decoded packet.
     pub(super) fn packet(&mut self, meta: &PacketMeta, samples: &[f32]) {
         let frames = (samples.len() / self.format.channels.get()) as i64;
-        if let Some(ended) = &mut self.ended {
-            *ended = meta.arrival;
+        // A straggler puts the end off; what comes later still is no straggler.
+        self.ended = self
+            .ended
+            .filter(|ended| meta.arrival.saturating_since(*ended) < STRAGGLERS)
+            .map(|_| meta.arrival);
+        if self.track.is_released() {
+            self.track.restore();
         }
         if meta.generation != self.generation {
             self.restart(meta);
@@ -174,32 +187,103 @@ impl Lane {
                 at += found.frames;
             }
         }
-        let placed = self.track.place(at, samples);
-        self.stats.frames += placed.fresh;
-        self.stats.duplicate_frames += placed.duplicate;
-        self.stats.late_frames += placed.late;
-        self.stats.early_frames += placed.early;
+        let is_newest = self.newest.is_none_or(|(seq, _, _)| meta.seq > seq);
+        let mut placed = self.track.place(at, samples);
+        if is_newest && self.stays_late(meta, placed.late == frames as u64) {
+            at = self.follow_on(meta);
+            placed = self.track.place(at, samples);
+        }
+        let since_start = self.format.rate.nanos_of(at);
+        let elapsed = meta.arrival.signed_since(self.first_arrival);
+        let delay = nanos(meta.arrival).saturating_sub(self.origin() + since_start);
+        if placed.early > 0 {
+            let fits = (frames - placed.early as i64) as usize * self.format.channels.get();
+            let tail = (at + fits as i64, &samples[fits..]);
+            if self.keep_ahead(tail, -delay) {
+                placed.early = 0;
+            }
+        }
+        self.count(placed);
         if placed.late > 0 {
             let end = self.track.written().unwrap_or(at);
             self.gaps.came_late(Span { start: at, end });
         }
         let peak = samples.iter().fold(0.0f32, |p, s| p.max(s.abs()));
         self.stats.peak = self.stats.peak.max(peak);
-        if self.newest.is_none_or(|(seq, _, _)| meta.seq > seq) {
+        if is_newest {
             self.newest = Some((meta.seq, at + frames, meta.arrival));
         }
-        let since_start = self.format.rate.nanos_of(at);
-        let elapsed = meta.arrival.signed_since(self.first_arrival);
         self.arrivals
             .add(since_start as f64, (elapsed - since_start) as f64);
         if elapsed >= DRIFT_AFTER {
             self.stats.drift_ppm = self.arrivals.slope().map(|slope| -slope * 1e6);
         }
-        let origin = self.captured.unwrap_or(0);
-        if self.captured.is_some() {
-            let delay = nanos(meta.arrival).saturating_sub(origin + since_start);
-            self.follow_delay(delay);
+        self.follow_delay(delay);
+    }
+
+    fn count(&mut self, placed: Placed) {
+        self.stats.frames += placed.fresh;
+        self.stats.duplicate_frames += placed.duplicate;
+        self.stats.late_frames += placed.late;
+        self.stats.early_frames += placed.early;
+    }
+
+    /// Whether the sender's timestamps have stayed behind for good: a packet that comes after its
+    /// place was written is late, a second of nothing else is a sender that stood still.
+    fn stays_late(&mut self, meta: &PacketMeta, late: bool) -> bool {
+        if !late {
+            self.late_since = None;
+            return false;
         }
+        let since = *self.late_since.get_or_insert(meta.arrival);
+        meta.arrival.saturating_since(since) >= LATE_PATIENCE
+    }
+
+    /// Places the stream anew, by arrival, from this packet on; returns its position.
+    fn follow_on(&mut self, meta: &PacketMeta) -> i64 {
+        self.late_since = None;
+        let elapsed = nanos(meta.arrival).saturating_sub(self.origin());
+        let at = self.format.rate.frames_in_nanos(elapsed);
+        let end = self.track.bounds().map_or(at, |(_, end)| end);
+        self.gaps.explain(
+            Span {
+                start: end,
+                end: at,
+            },
+            GapCause::Late,
+        );
+        self.base = meta.at + -at;
+        at
+    }
+
+    /// Keeps what lies beyond the window until writing comes near; not what is farther `lead`ing
+    /// its time than clocks and the audio that came account for, which would only fill the disk
+    /// with silence.
+    fn keep_ahead(&mut self, (at, samples): (i64, &[f32]), lead: i64) -> bool {
+        let kept: usize = self.ahead.iter().map(|(_, s)| s.len()).sum();
+        let room = self.track.capacity() as usize * self.format.channels.get();
+        if lead > self.most_lead() || kept + samples.len() > room {
+            return false;
+        }
+        self.ahead.push_back((at, samples.to_vec()));
+        true
+    }
+
+    /// Gives what was kept its place, as far as the window now reaches. Returns where the window
+    /// ends, if more is kept beyond it.
+    pub(super) fn place_kept(&mut self) -> Option<i64> {
+        let window_end = self.track.written()? + self.track.capacity();
+        for _ in 0..self.ahead.len() {
+            let (at, samples) = self.ahead.pop_front()?;
+            let frames = (samples.len() / self.format.channels.get()) as i64;
+            if at + frames > window_end {
+                self.ahead.push_back((at, samples));
+            } else {
+                let placed = self.track.place(at, &samples);
+                self.count(placed);
+            }
+        }
+        (!self.ahead.is_empty()).then_some(window_end)
     }
 
     /// Compares a packet's timestamp with the end of the packet before it.
@@ -248,7 +332,7 @@ impl Lane {
     /// Whether all that was placed is on disk.
     pub(super) fn is_written(&self) -> bool {
         match (self.track.written(), self.track.bounds()) {
-            (Some(written), Some((_, end))) => written >= end,
+            (Some(written), Some((_, end))) => written >= end && self.ahead.is_empty(),
             _ => false,
         }
     }
@@ -283,7 +367,17 @@ impl Lane {
             None => hold,
         };
         let time = nanos(now) - hold.as_nanos() as i64 - self.delay - epoch;
-        self.format.rate.frames_in_nanos(time)
+        let due = self.format.rate.frames_in_nanos(time);
+        due.min(self.doubtful_from().unwrap_or(i64::MAX))
+    }
+
+    /// Position in the recording from which on the audio may have to move, if the window has
+    /// room for that.
+    fn doubtful_from(&self) -> Option<i64> {
+        let found = self.lag.as_ref()?.doubtful()?;
+        let reach = found.frames + self.format.rate.frames_in(RAW_HOLD) as i64;
+        let start = self.start.filter(|_| reach <= self.track.capacity())?;
+        Some(start + found.onset)
     }
 
     /// First position placed and the end of the last, in the recording; `None` before it is
@@ -291,7 +385,11 @@ impl Lane {
     pub(super) fn bounds(&self) -> Option<(i64, i64)> {
         let (first, end) = self.track.bounds()?;
         let start = self.start?;
-        Some((start + first, start + end))
+        let kept = self
+            .ahead
+            .iter()
+            .map(|(at, samples)| at + (samples.len() / self.format.channels.get()) as i64);
+        Some((start + first, start + kept.fold(end, i64::max)))
     }
 
     /// Another timeline of the same sender follows on by arrival.
@@ -316,13 +414,22 @@ impl Lane {
         self.newest = None;
     }
 
-    /// Falls at once, rises slowly: the least delay of late, so that the clocks may drift.
+    /// Falls at once, rises slowly: the least delay of late, so that the clocks may drift. Within
+    /// limits: other streams need not wait for one that fell behind, and silence is not written
+    /// for timestamps that run ahead.
     fn follow_delay(&mut self, delay: i64) {
-        self.delay = if delay < self.delay {
+        let delay = if delay < self.delay {
             delay
         } else {
             self.delay + (delay - self.delay) / 1_024
         };
+        self.delay = delay.clamp(-self.most_lead(), CLOCK_TOLERANCE.as_nanos() as i64);
+    }
+
+    /// How far a stream may be ahead of its arrival times, nanoseconds.
+    fn most_lead(&self) -> i64 {
+        let received = self.format.rate.duration_of(self.stats.frames);
+        (CLOCK_TOLERANCE + received).as_nanos() as i64
     }
 }
 
@@ -333,6 +440,8 @@ pub(super) fn nanos(at: Instant) -> i64 {
 
 /// How long packets may trail a goodbye, which takes another way.
 const STRAGGLERS: Duration = Duration::from_millis(300);
+/// How long a stream may be late in every packet before it is placed anew.
+const LATE_PATIENCE: Duration = Duration::from_secs(1);
 /// Nanoseconds of arrivals before their slope means anything.
 const DRIFT_AFTER: i64 = 5_000_000_000;
 /// The least window of raw streams: longer than the patience of [`Lag`].

@@ -390,17 +390,26 @@ impl Recording {
 /// Takes positions `from..to` of the recording out of a lane whose position 0 is `start`; `put`
 /// gets the audio in them.
 fn drain(lane: &mut Lane, start: i64, from: i64, to: i64, mut put: impl FnMut(i64, &[f32])) {
-    let Lane {
-        track, gaps, stats, ..
-    } = lane;
-    stats.late_frames += track.begin(from - start);
-    track.drain(to - start, |at, part| match part {
-        Part::Audio(samples) => {
-            gaps.found();
-            put(at + start, samples);
+    lane.stats.late_frames += lane.track.begin(from - start);
+    let to = to - start;
+    loop {
+        // What is kept beyond the window finds its place as the window moves on.
+        let end = lane
+            .place_kept()
+            .map_or(to, |window_end| to.min(window_end));
+        let Lane { track, gaps, .. } = &mut *lane;
+        track.drain(end, |at, part| match part {
+            Part::Audio(samples) => {
+                gaps.found();
+                put(at + start, samples);
+            }
+            Part::Missing(frames) => gaps.missing(at, frames),
+        });
+        if end == to {
+            break;
         }
-        Part::Missing(frames) => gaps.missing(at, frames),
-    });
+    }
+    lane.place_kept();
 }
 
 fn widest(a: SampleFormat, b: SampleFormat) -> SampleFormat {

@@ -8,6 +8,8 @@
 #[derive(Debug)]
 pub(super) struct Track {
     channels: usize,
+    /// Frames the ring has room for while it is there.
+    window: usize,
     ring: Box<[f32]>,
     /// First position that is not yet written; `None` until writing starts.
     written: Option<i64>,
@@ -40,13 +42,16 @@ pub(super) struct Placed {
 impl Track {
     /// A track whose window is `capacity` frames long.
     pub(super) fn new(channels: usize, capacity: usize) -> Self {
-        Self {
+        let mut track = Self {
             channels,
-            ring: vec![0.0; capacity.max(1) * channels].into_boxed_slice(),
+            window: capacity.max(1),
+            ring: Box::default(),
             written: None,
-            filled: Vec::with_capacity(MAX_SPANS),
+            filled: Vec::new(),
             bounds: None,
-        }
+        };
+        track.restore();
+        track
     }
 
     /// Places a block of whole frames at `at`.
@@ -183,6 +188,12 @@ impl Track {
     pub(super) fn release(&mut self) {
         self.ring = Box::default();
         self.filled = Vec::new();
+    }
+
+    /// Takes the window's memory again after a [`release`](Self::release): the track goes on.
+    pub(super) fn restore(&mut self) {
+        self.ring = vec![0.0; self.window * self.channels].into_boxed_slice();
+        self.filled = Vec::with_capacity(MAX_SPANS);
     }
 
     /// Whether [`release`](Self::release) was called.

@@ -213,3 +213,108 @@ fn nothing_received_writes_nothing() {
     let (tape, r) = finish(Recording::new(Layout::Joined { reserve: 4 }, HOLD, WALL));
     assert!(tape.tracks.is_empty() && r.epoch().is_none());
 }
+
+/// A packet of stream `source` whose timestamps stand at packet `at` when its number is `n`.
+fn put_at(r: &mut Recording, source: u32, arrival: Instant, n: u64, at: u64) {
+    let meta = PacketMeta {
+        arrival,
+        seq: ExtSeq(n),
+        at: MediaTime(at as i64 * 80),
+        ssrc: source,
+        ..PacketMeta::default()
+    };
+    let id = LaneId {
+        port: 0,
+        source: SourceId(source),
+    };
+    r.lane(id, &meta, mono(), SampleFormat::S16, false)
+        .packet(&meta, &[1.0 + n as f32; 80]);
+}
+
+#[test]
+fn after_a_silence_longer_than_the_window_the_recording_goes_on() {
+    for raw in [false, true] {
+        for pause in [3_000, 4_290, 4_310, 4_700, 60_000] {
+            let mut r = Recording::new(Layout::Separate, HOLD, WALL);
+            let mut tape = Tape::default();
+            let numbers = (0..100).chain(100 + pause / 10..500 + pause / 10);
+            for (i, n) in numbers.enumerate() {
+                // Raw streams have no timestamps: they count on, and fall behind.
+                let at = if raw { i as u64 } else { n };
+                put(&mut r, 1, ms(n * 10), at, 1.0, raw);
+                r.flush(ms(n * 10), &mut tape).unwrap();
+            }
+            r.finish(ms(70_000), &mut tape).unwrap();
+            let heard = tape.tracks[0].iter().filter(|s| **s != 0.0).count();
+            assert_eq!(heard, 500 * 80, "raw {raw}, {pause} ms");
+            let (lane, _) = r.lanes().next().unwrap();
+            assert_eq!((lane.stats.frames, lane.stats.early_frames), (40_000, 0));
+            assert_eq!(lane.gaps.count(), 1, "raw {raw}, {pause} ms");
+            let gap = lane.gaps.list(0)[0];
+            assert!(gap.frames.abs_diff(pause * 8) <= 80, "{gap:?}");
+            // Past what the window holds, a raw stream's loss is told where it is found.
+            assert!(gap.start == 8_000 || raw && pause > 3_000, "{gap:?}");
+            assert_eq!(tape.tracks[0].len() as u64, 500 * 80 + gap.frames);
+        }
+    }
+}
+
+#[test]
+fn timestamps_that_run_ahead_of_time_do_not_fill_the_disk_with_silence() {
+    let mut r = Recording::new(Layout::Separate, HOLD, WALL);
+    let mut tape = Tape::default();
+    for n in 0..1_000 {
+        put_at(&mut r, 1, ms(n), n, n * 90);
+        r.flush(ms(n), &mut tape).unwrap();
+    }
+    r.finish(ms(70_000), &mut tape).unwrap();
+    let seconds = tape.tracks[0].len() / 8_000;
+    assert!(seconds < 30, "{seconds} s");
+}
+
+#[test]
+fn a_stream_that_goes_on_after_its_goodbye_is_recorded() {
+    let mut r = Recording::new(Layout::Separate, HOLD, WALL);
+    let mut tape = Tape::default();
+    let id = LaneId {
+        port: 0,
+        source: SourceId(1),
+    };
+    for n in (0..100).chain(300..400) {
+        if n == 300 {
+            r.ended(id, ms(1_000));
+            r.flush(ms(2_990), &mut tape).unwrap();
+        }
+        put(&mut r, 1, ms(n * 10), n, 1.0, false);
+        r.flush(ms(n * 10), &mut tape).unwrap();
+    }
+    r.finish(ms(70_000), &mut tape).unwrap();
+    assert_eq!(tape.tracks[0].len(), 400 * 80);
+    let heard = tape.tracks[0].iter().filter(|s| **s != 0.0).count();
+    assert_eq!(heard, 200 * 80);
+}
+
+#[test]
+fn a_sender_that_stood_still_is_placed_anew_beside_one_that_did_not() {
+    for freeze in [100, 2_000] {
+        let mut r = Recording::new(Layout::Joined { reserve: 0 }, HOLD, WALL);
+        let mut tape = Tape::default();
+        for n in 0..3_000 {
+            put_at(&mut r, 1, ms(n * 10), n, n);
+            if !(300..300 + freeze).contains(&n) {
+                let own = if n < 300 { n } else { n - freeze };
+                put_at(&mut r, 2, ms(n * 10), own, own);
+            }
+            r.flush(ms(n * 10), &mut tape).unwrap();
+        }
+        r.finish(ms(70_000), &mut tape).unwrap();
+        let heard = |channel| {
+            let samples = tape.tracks[0].iter().skip(channel).step_by(2);
+            samples.filter(|s| **s != 0.0).count() as u64
+        };
+        assert_eq!(heard(0), 3_000 * 80);
+        // All but the second after which it is believed.
+        let sent = (3_000 - freeze) * 80;
+        assert!(heard(1) >= sent - 8_160, "{} of {sent}", heard(1));
+    }
+}
