@@ -50,7 +50,7 @@ impl RecvBuilder {
         self
     }
 
-    /// How long frames wait for stragglers before they are written; 2 s by default.
+    /// How long frames wait for stragglers before they are written; 500 ms by default.
     pub fn hold(mut self, hold: Duration) -> Self {
         self.hold = Some(hold);
         self

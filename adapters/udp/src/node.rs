@@ -48,8 +48,8 @@ pub struct NodeConfig {
     /// Sample format of the files; `None` keeps each stream's own.
     pub sample: Option<SampleFormat>,
     /// How long a frame waits for stragglers before it is written; 100 ms to 60 s. The default of
-    /// 500 ms outlasts what reorders packets, and is what a kill costs;
-    /// raw streams wait at least 1.3 s, since their losses show late. At its start the
+    /// 500 ms outlasts what reorders packets; a kill costs that and up to a quarter of a second.
+    /// Raw streams wait at least 1.3 s, since their losses show late. At its start the
     /// recording waits four times as long, but at most 2 s longer, for more streams and for the
     /// senders' clocks.
     pub hold: Duration,

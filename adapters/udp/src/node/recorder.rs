@@ -137,6 +137,7 @@ impl Recorder {
         let start = self.clock.now();
         let mut next_publish = start;
         let mut next_safe = start + SAFE_EVERY;
+        let mut next_sidecar = start + SIDECAR_EVERY;
         while !stop.wait_timeout(POLL) {
             let now = self.clock.now();
             self.receive(now);
@@ -149,7 +150,13 @@ impl Recorder {
             }
             if now >= next_safe {
                 next_safe = now + SAFE_EVERY;
-                self.make_safe()?;
+                if let Some(tracks) = &mut self.tracks {
+                    tracks.flush()?;
+                }
+            }
+            if now >= next_sidecar {
+                next_sidecar = now + SIDECAR_EVERY;
+                self.list_gaps()?;
             }
             let over = self
                 .duration
@@ -368,10 +375,7 @@ impl Recorder {
         *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = report;
     }
 
-    fn make_safe(&mut self) -> Result<(), SinkError> {
-        if let Some(tracks) = &mut self.tracks {
-            tracks.flush()?;
-        }
+    fn list_gaps(&mut self) -> Result<(), SinkError> {
         if let Some(path) = self.sidecar.clone()
             && self.recording.epoch().is_some()
         {
@@ -494,8 +498,10 @@ fn utc(unix: Duration) -> String {
 const POLL: Duration = Duration::from_millis(5);
 /// How often the snapshot is renewed.
 const PUBLISH_EVERY: Duration = Duration::from_millis(200);
-/// How often headers and sidecar are made true: what a kill can cost.
-const SAFE_EVERY: Duration = Duration::from_secs(1);
+/// How often headers are made true: what a kill can cost beside the window.
+const SAFE_EVERY: Duration = Duration::from_millis(250);
+/// How often the sidecar is written anew.
+const SIDECAR_EVERY: Duration = Duration::from_secs(1);
 /// Packets that wait for a second one of their source.
 const MAX_FIRSTS: usize = 64;
 /// Streams of one recording, over all its time.
