@@ -3,6 +3,7 @@
 mod report;
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -128,7 +129,7 @@ impl RecvArgs {
         Ok(())
     }
 
-    fn refuse_what_it_says(&self, path: &std::path::Path) -> Result<(), Failure> {
+    fn refuse_what_it_says(&self, path: &Path) -> Result<(), Failure> {
         let given = [
             ("--format", self.format.is_some()),
             ("--rate", self.rate.is_some()),
@@ -188,20 +189,26 @@ pub(super) fn run(args: RecvArgs, mut output: Output) -> Result<(), Failure> {
     output.summary(|| report::text(&report), || report::json(&report))
 }
 
-/// A take that was recorded before cannot be had again.
+/// A take that was recorded before cannot be had again, nor can what else bears the name of a
+/// file that recording writes.
 fn spare_what_is_there(to: &SinkName) -> Result<(), Failure> {
     let taken = match to {
-        SinkName::File(path) => std::fs::metadata(path)
-            .is_ok_and(|m| m.is_file() && m.len() > 0)
-            .then(|| path.clone()),
-        SinkName::Folder(folder) => {
-            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-            let mut paths = entries.map(|e| e.path());
-            paths.find(|p| {
-                let name = p.file_name().unwrap_or_default().to_string_lossy();
-                name == "recording.json" || name.starts_with("track-") && name.ends_with(".wav")
-            })
+        SinkName::File(path) => {
+            // Late streams are recorded beside the file, until they are merged into it.
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            let late = format!("{stem}.track-");
+            let beside = match path.parent() {
+                Some(folder) if !folder.as_os_str().is_empty() => folder,
+                _ => Path::new("."),
+            };
+            [path.clone(), path.with_extension("json")]
+                .into_iter()
+                .find(|p| std::fs::metadata(p).is_ok_and(|m| m.is_file() && m.len() > 0))
+                .or_else(|| entry(beside, |n| n.starts_with(&late) && n.ends_with(".wav")))
         }
+        SinkName::Folder(folder) => entry(folder, |name| {
+            name == "recording.json" || name.starts_with("track-") && name.ends_with(".wav")
+        }),
         _ => None,
     };
     match taken {
@@ -211,6 +218,13 @@ fn spare_what_is_there(to: &SinkName) -> Result<(), Failure> {
         ))),
         None => Ok(()),
     }
+}
+
+/// A file of the folder with a name like this.
+fn entry(folder: &Path, is_like: impl Fn(&str) -> bool) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths = entries.map(|e| e.path());
+    paths.find(|p| is_like(&p.file_name().unwrap_or_default().to_string_lossy()))
 }
 
 /// Shows how it goes until the recording ends.

@@ -206,4 +206,35 @@ fn a_take_is_not_recorded_over_by_accident() {
     recv(&take, &["--overwrite"]).clean();
     folder.wav("track-01.wav", SampleFormat::S16, 1, 1_000);
     recv(folder.path("").to_str().unwrap(), &[]).fails(2, "track-01.wav");
+
+    // Nor is anything else that has the name of what is written beside it.
+    let other = folder.at("other.wav");
+    std::fs::write(folder.path("other.json"), "{}").unwrap();
+    recv(&other, &[]).fails(2, "other.json");
+    std::fs::remove_file(folder.path("other.json")).unwrap();
+    std::fs::write(folder.path("other.track-02.wav"), "what a kill left").unwrap();
+    recv(&other, &[]).fails(2, "other.track-02.wav");
+}
+
+#[test]
+fn a_place_that_cannot_be_written_to_is_known_before_the_first_packet() {
+    let folder = Folder::new();
+    let recv = |to: &str| {
+        let args = ["recv", "udp://127.0.0.1:0", "--to", to, "--duration"];
+        audiox(&[&args[..], &["200ms"]].concat())
+    };
+    if cfg!(target_os = "linux") {
+        recv("/proc/heard.wav").fails(1, "/proc/heard.wav");
+        recv("/proc/").fails(1, "/proc/");
+    }
+    // Trying leaves nothing behind.
+    recv(&folder.at("nothing.wav")).clean();
+    assert!(!folder.path("nothing.wav").exists());
+}
+
+#[test]
+fn what_is_told_to_a_file_has_no_colours() {
+    let told = send("tone:440,length=10ms", "null:", &["-v"]);
+    assert!(told.err.contains("DEBUG"), "{}", told.err);
+    assert!(!told.err.contains('\u{1b}'), "{}", told.err);
 }

@@ -49,19 +49,37 @@ impl Target {
         !matches!(self, Self::Folder(_))
     }
 
-    /// Makes the folder, so that a place that cannot be written to is known before the first
-    /// packet.
+    /// Makes the folder and tries to write there, so that a place that cannot be written to is
+    /// known before the first packet. What is there stays as it is.
     pub(super) fn prepare(&self) -> Result<(), SinkError> {
-        let dir = match self {
-            Self::Folder(dir) => dir.as_path(),
-            Self::File(path) => match path.parent() {
-                Some(dir) if !dir.as_os_str().is_empty() => dir,
-                _ => return Ok(()),
-            },
+        let (dir, file) = match self {
+            Self::Folder(dir) => {
+                let name = format!(".audiox-{}", std::process::id());
+                (dir.as_path(), dir.join(name))
+            }
+            Self::File(path) => (path.parent().unwrap_or(path), path.clone()),
             Self::Sinks(_) => return Ok(()),
         };
-        std::fs::create_dir_all(dir).map_err(|source| SinkError::Io {
-            what: format!("cannot make the folder {}", dir.display()),
+        if !dir.as_os_str().is_empty() {
+            std::fs::create_dir_all(dir).map_err(|source| SinkError::Io {
+                what: format!("cannot make the folder {}", dir.display()),
+                source,
+            })?;
+        }
+        let there = file.exists();
+        let tried = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&file);
+        if tried.is_ok() && !there {
+            // An empty file that cannot be removed is overwritten later.
+            let _ = std::fs::remove_file(&file);
+        }
+        tried.map(drop).map_err(|source| SinkError::Io {
+            what: match self {
+                Self::Folder(dir) => format!("cannot write into {}", dir.display()),
+                _ => format!("cannot write {}", file.display()),
+            },
             source,
         })
     }
@@ -206,13 +224,30 @@ fn merge(parts: &[PathBuf], into: &Path, sample: Option<SampleFormat>) -> Result
         })
         .unwrap_or(SampleFormat::F32);
     let temporary = into.with_extension("merging.wav");
-    let mut sink = WavSink::create(&temporary, StreamFormat::new(rate, width), stored)?;
+    let merged = WavSink::create(&temporary, StreamFormat::new(rate, width), stored)
+        .map_err(MergeError::from)
+        .and_then(|sink| write_side_by_side(&mut sources, sink))
+        .and_then(|()| Ok(std::fs::rename(&temporary, into)?));
+    if merged.is_err() {
+        // On a full disk it takes what the next recording needs.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    merged?;
+    for part in parts.iter().filter(|p| *p != into) {
+        std::fs::remove_file(part)?;
+    }
+    Ok(())
+}
+
+fn write_side_by_side(sources: &mut [WavSource], mut sink: WavSink) -> Result<(), MergeError> {
+    let width = sink.format().channels;
+    let channels = width.get();
     let mut block = vec![0.0f32; MERGE_FRAMES * channels];
     let mut part = vec![0.0f32; MERGE_FRAMES * channels];
     loop {
         block.fill(0.0);
         let (mut first, mut longest) = (0, 0);
-        for source in &mut sources {
+        for source in &mut *sources {
             let own = source.format().channels.get();
             let frames = read_full(source, &mut part[..MERGE_FRAMES * own], own)?;
             for (frame, samples) in part[..frames * own].chunks_exact(own).enumerate() {
@@ -227,12 +262,7 @@ fn merge(parts: &[PathBuf], into: &Path, sample: Option<SampleFormat>) -> Result
         }
         sink.write(AudioRef::new(&block[..longest * channels], width))?;
     }
-    sink.finish()?;
-    std::fs::rename(&temporary, into)?;
-    for part in parts.iter().filter(|p| *p != into) {
-        std::fs::remove_file(part)?;
-    }
-    Ok(())
+    Ok(sink.finish()?)
 }
 
 fn read_full(
