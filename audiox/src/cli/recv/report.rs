@@ -36,6 +36,20 @@ pub(super) fn text(report: &NodeReport) -> String {
         if let Some(m) = &s.mismatch {
             lines.push(format!("  {}", mismatch(m)));
         }
+        let dropped: Vec<String> = [
+            ("frames far ahead of their time", s.lane.early_frames),
+            (
+                "packets that do not fit the codec given",
+                s.lane.undecodable,
+            ),
+        ]
+        .into_iter()
+        .filter(|(_, n)| *n > 0)
+        .map(|(name, n)| format!("{n} {name}"))
+        .collect();
+        if !dropped.is_empty() {
+            lines.push(format!("  dropped {}", dropped.join(", ")));
+        }
         if s.gap_count > 0 {
             lines.push(format!(
                 "  {}, {} frames ({}) filled with silence: {}",
@@ -229,6 +243,7 @@ fn stream_json(s: &StreamReport) -> Value {
         "clock_off_ns": s.clock_rejected,
         "undecodable": s.lane.undecodable,
         "late_frames": s.lane.late_frames,
+        "early_frames": s.lane.early_frames,
         "duplicate_frames": s.lane.duplicate_frames,
         "gap_count": s.gap_count,
         "gap_frames": s.gap_frames,
@@ -312,6 +327,8 @@ mod tests {
         });
         odd.clock_rejected = Some(3_600_000_000_000);
         odd.alignment = Some(Alignment::Arrival);
+        odd.lane.early_frames = 80;
+        odd.lane.undecodable = 9;
         let report = NodeReport {
             streams: std::iter::once(odd).chain((1..30).map(stream)).collect(),
             unknown_payload_type: 7,
@@ -321,6 +338,7 @@ mod tests {
         for part in [
             "probably not what was sent",
             "aligned by arrival, since its clock is -3600.0 s off",
+            "dropped 80 frames far ahead of their time, 9 packets that do not fit the codec given",
             "and 18 streams more, see --json; all 30: lost 60, 60 gaps",
             "of unexpected payload type 7",
             "--sdp FILE",
