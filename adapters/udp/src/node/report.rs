@@ -92,8 +92,12 @@ pub(super) fn write_sidecar(
         streams: report.streams.iter().map(SidecarStream::from).collect(),
     };
     let temporary = path.with_extension("json.part");
-    std::fs::write(&temporary, serde_json::to_vec_pretty(&sidecar)?)?;
-    std::fs::rename(&temporary, path)
+    std::fs::write(&temporary, serde_json::to_vec_pretty(&sidecar)?)
+        .and_then(|()| std::fs::rename(&temporary, path))
+        .inspect_err(|_| {
+            // What a full disk took of it is of no use.
+            let _ = std::fs::remove_file(&temporary);
+        })
 }
 
 #[derive(Serialize)]
@@ -156,5 +160,19 @@ impl<'a> From<&'a StreamReport> for SidecarStream<'a> {
             gap_frames: s.gap_frames,
             gaps: &s.gaps,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sidecar_that_cannot_be_put_in_place_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("take.json");
+        std::fs::create_dir(&path).unwrap();
+        write_sidecar(&path, "", &NodeReport::default()).unwrap_err();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }
