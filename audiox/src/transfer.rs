@@ -59,7 +59,7 @@ impl Transfer {
     /// store; `None` keeps all that the sources say.
     ///
     /// # Errors
-    /// `to` is on the network, a source would be overwritten, a source has no end but the sink
+    /// `to` is on the network, a source has no audio (left), a source would be overwritten, a source has no end but the sink
     /// needs one, or the tracks of one file differ in rate or are more than 1 024 channels.
     pub fn new(
         sources: Vec<OpenSource>,
@@ -70,6 +70,9 @@ impl Transfer {
         if let (Some(source), SinkName::File(_) | SinkName::Folder(_)) = (endless, to) {
             let allowed = "it has no end and would fill the disk; give a duration";
             return Err(ConfigError::new("source", &source.name, allowed).into());
+        }
+        if let Some(empty) = sources.iter().find(|s| s.source.frames_left() == Some(0)) {
+            return Err(nothing_in(&empty.name));
         }
         let mut outputs = Vec::new();
         match to {
@@ -111,7 +114,8 @@ impl Transfer {
     /// to break. What is written then is a whole file.
     ///
     /// # Errors
-    /// A source or sink fails. What was written before is kept, and is a valid file.
+    /// A source or sink fails, or a pipe ends before it began. What was written before is kept, and
+    /// is a valid file.
     pub fn run(
         self,
         mut progress: impl FnMut(u64) -> ControlFlow<()>,
@@ -122,6 +126,10 @@ impl Transfer {
             let mut sink = output.open()?;
             let flow = output.run(&mut *sink, &mut |frames| progress(done + frames))?;
             sink.flush()?;
+            if output.written.frames == 0 && flow.is_continue() {
+                // A pipe tells only at its end.
+                return Err(nothing_in(&output.written.sources.join(", ")));
+            }
             done += output.written.frames;
             all.push(output.written);
             if flow.is_break() {
@@ -302,6 +310,10 @@ fn read(
         }
     }
     Ok(filled / channels)
+}
+
+fn nothing_in(source: &str) -> Error {
+    audiox_udp::Error::Empty(source.to_owned()).into()
 }
 
 /// How much a sample format says; float's 24 bits of fraction count as more than an integer's.

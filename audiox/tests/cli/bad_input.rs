@@ -233,6 +233,18 @@ fn a_place_that_cannot_be_written_to_is_known_before_the_first_packet() {
 }
 
 #[test]
+fn sources_without_audio() {
+    let folder = Folder::new();
+    let (wav, _) = folder.wav("short.wav", SampleFormat::S16, 1, 1_000);
+    let to = folder.at("to.wav");
+    for to in [&*to, "null:", NOWHERE] {
+        send(&wav, to, &["--offset", "5s"]).fails(1, "there is no audio to send");
+        // Standard input is empty here.
+        send("-", to, &[]).fails(1, "standard input: there is no audio");
+    }
+}
+
+#[test]
 fn what_is_told_to_a_file_has_no_colours() {
     let told = send("tone:440,length=10ms", "null:", &["-v"]);
     assert!(told.err.contains("DEBUG"), "{}", told.err);
