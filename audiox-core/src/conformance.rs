@@ -2,5 +2,8 @@
 //! panic with the reason where it does not.
 
 mod codec;
+mod random;
+mod resampler;
 
 pub use codec::codec;
+pub use resampler::resampler;

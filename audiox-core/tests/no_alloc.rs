@@ -4,6 +4,9 @@
 #[path = "support/counting.rs"]
 mod counting;
 
+#[path = "no_alloc/resample.rs"]
+mod resample;
+
 #[path = "no_alloc/stream.rs"]
 mod stream;
 

@@ -68,35 +68,47 @@ fn snr(from: u32, to: u32, quality: ResamplerQuality, hertz: f64, ppm: f64) -> f
 
 #[test]
 fn signal_to_noise_ratios_hold() {
-    // Measured: 124 to 131 dB (1 kHz) and 112 to 120 dB (10 kHz) at best.
+    // Worst measured: Best 137, 131, 122 dB; Balanced 114, 114, 112; Fast 89, 88, 85.
     for (from, to) in [
         (48_000, 48_000),
         (44_100, 48_000),
         (48_000, 44_100),
         (96_000, 48_000),
+        (48_000, 192_000),
     ] {
-        for ppm in [-500.0, -7.3, 3.1, 100.0] {
-            let best = |f| snr(from, to, ResamplerQuality::Best, f, ppm);
-            assert!(best(1_000.0) > 110.0, "{from} {to} {ppm} {}", best(1_000.0));
-            assert!(
-                best(10_000.0) > 100.0,
-                "{from} {to} {ppm} {}",
-                best(10_000.0)
-            );
-            let balanced = snr(from, to, ResamplerQuality::Balanced, 1_000.0, ppm);
-            assert!(balanced > 98.0, "{from} {to} {ppm} {balanced}");
-            let fast = snr(from, to, ResamplerQuality::Fast, 1_000.0, ppm);
-            assert!(fast > 78.0, "{from} {to} {ppm} {fast}");
+        for ppm in [-500.0, -100.0, -7.3, 0.0, 3.1, 100.0] {
+            for (quality, low, middle, high) in [
+                (ResamplerQuality::Best, 133.0, 127.0, 119.0),
+                (ResamplerQuality::Balanced, 112.0, 111.0, 109.0),
+                (ResamplerQuality::Fast, 86.0, 85.0, 83.0),
+            ] {
+                for (hertz, least) in [(1_000.0, low), (10_000.0, middle), (18_000.0, high)] {
+                    let got = snr(from, to, quality, hertz, ppm);
+                    let what = (from, to, quality, hertz, ppm);
+                    assert!(got > least, "{what:?}: {got}");
+                }
+            }
         }
+    }
+    for (from, to, hertz) in [
+        (48_000, 16_000, 6_000.0),
+        (8_000, 48_000, 3_000.0),
+        (192_000, 8_000, 3_000.0),
+    ] {
+        let got = snr(from, to, ResamplerQuality::Best, hertz, 50.0);
+        assert!(got > 119.0, "{from} {to}: {got}");
     }
 }
 
 #[test]
-fn the_pass_band_is_flat_and_aliases_stay_out() {
-    for (quality, edge, ripple, stop) in [
-        (ResamplerQuality::Fast, 16_000.0, 0.01, 78.0),
-        (ResamplerQuality::Balanced, 19_000.0, 0.001, 98.0),
-        (ResamplerQuality::Best, 20_500.0, 0.001, 110.0),
+fn the_pass_band_is_flat() {
+    for (quality, edge, ripple) in [
+        (ResamplerQuality::Fast, 17_500.0, 0.1),
+        (ResamplerQuality::Fast, 16_500.0, 0.005),
+        (ResamplerQuality::Balanced, 19_750.0, 0.1),
+        (ResamplerQuality::Balanced, 19_000.0, 0.001),
+        (ResamplerQuality::Best, 21_500.0, 0.1),
+        (ResamplerQuality::Best, 21_000.0, 0.001),
     ] {
         for hertz in [50.0, 5_000.0, edge] {
             let out = tone(&mut mono(48_000, 48_000, quality), 48_000, 48_000, hertz);
@@ -104,14 +116,61 @@ fn the_pass_band_is_flat_and_aliases_stay_out() {
             let gain = decibels(power / 0.125);
             assert!(gain.abs() < ripple, "{quality:?} {hertz} {gain}");
         }
-        // What cannot exist at 16 kHz leaves nothing behind there.
-        for hertz in [9_000.0, 12_345.0, 20_000.0] {
-            let out = tone(&mut mono(48_000, 16_000, quality), 48_000, 16_000, hertz);
+    }
+}
+
+#[test]
+fn aliases_stay_out() {
+    // What cannot exist at the lower rate leaves nothing behind there.
+    for (quality, least) in [
+        (ResamplerQuality::Fast, 80.0),
+        (ResamplerQuality::Balanced, 100.0),
+        (ResamplerQuality::Best, 120.0),
+    ] {
+        for (from, to, hertz) in [
+            (48_000, 16_000, 8_100.0),
+            (48_000, 16_000, 9_000.0),
+            (48_000, 16_000, 12_345.0),
+            (48_000, 16_000, 23_000.0),
+            (48_000, 44_100, 22_300.0),
+            (192_000, 48_000, 24_300.0),
+            (192_000, 48_000, 71_000.0),
+            (192_000, 8_000, 4_100.0),
+        ] {
+            let out = tone(&mut mono(from, to, quality), from, to, hertz);
             let power = out.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / out.len() as f64;
             let left = decibels(power / 0.125);
-            assert!(left < -stop, "{quality:?} {hertz} {left}");
+            assert!(left < -least, "{quality:?} {from} {to} {hertz}: {left}");
         }
     }
+}
+
+#[test]
+fn speed_changes_do_not_disturb_a_tone() {
+    // 1 kHz while the speed leaps about by 1 000 ppm every 5 ms: each frame is the tone at its
+    // exact place.
+    let mut r = mono(48_000, 48_000, ResamplerQuality::Best);
+    let step = std::f64::consts::TAU * 1_000.0 / 48_000.0;
+    let (mut consumed, mut place, mut worst) = (0, 0.0, 0.0f64);
+    let mut out = [0.0; 240];
+    for round in 0..200 {
+        r.set_adjustment(if round % 3 == 0 { -500.0 } else { 500.0 });
+        let mut shadow = r.place.clone();
+        let need = r.input_needed(out.len());
+        let input: Vec<f32> = (consumed..consumed + need)
+            .map(|n| (f64::from(n as u32) * step).sin() as f32)
+            .collect();
+        consumed += need;
+        r.process_into(&input, &mut out);
+        for x in out {
+            let at = place + f64::from(shadow.fraction()) / 2f64.powi(32);
+            if round > 1 {
+                worst = worst.max((f64::from(x) - (at * step).sin()).abs());
+            }
+            place += shadow.advance() as f64;
+        }
+    }
+    assert!(worst < 2e-6, "{worst}");
 }
 
 #[test]
@@ -175,16 +234,6 @@ fn what_is_not_finite_leaves_with_the_filter() {
     r.process_into(&input, &mut out);
     assert!(out.iter().all(|x| x.is_finite() && x.abs() < 1.0));
     assert!(out[500..].iter().all(|x| (x - 0.25).abs() < 1e-5));
-}
-
-#[test]
-fn a_day_of_rate_conversion_keeps_its_place() {
-    let mut r = mono(44_100, 48_000, ResamplerQuality::Fast);
-    let day = 86_400 * 48_000usize;
-    assert!(r.reach(day).abs_diff(86_400 * 44_100) <= 1);
-    r.set_adjustment(100.0);
-    let expected = (86_400.0f64 * 44_100.0 * 1.0001) as usize;
-    assert!(r.reach(day).abs_diff(expected) <= 1);
 }
 
 #[test]
