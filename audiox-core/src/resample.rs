@@ -14,7 +14,7 @@
 //! # Why not a wrapped one
 //! `rubato` 5 was measured beside ours, matched in taps and signal-to-noise ratio (bench
 //! `resample`, figures in BENCHMARKS.md). Baseline x86-64 in safe Rust takes 6.7 µs for 10 ms of
-//! stereo at the default preset where rubato, with AVX, takes 13. It asks for input for the
+//! stereo at the default preset where rubato, with AVX, takes 13.5. It asks for input for the
 //! chunk size that was set last, where a callback of any size wants to ask beforehand; it cannot
 //! start in mid-stream without its history being run through it; its filter does not grow when
 //! the rate goes down; and its place is a float. Wrapping it would have hidden all this behind

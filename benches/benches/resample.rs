@@ -70,7 +70,7 @@ enum Config {
 
 const CONFIGS: [(&str, Config); 6] = {
     use Config::{Ours, Rubato};
-    use SincInterpolationType::{Cubic, Linear};
+    use SincInterpolationType::Linear;
     use WindowFunction::{Blackman, Blackman2, BlackmanHarris};
     [
         ("audiox fast", Ours(ResamplerQuality::Fast)),
@@ -78,7 +78,7 @@ const CONFIGS: [(&str, Config); 6] = {
         ("audiox balanced", Ours(ResamplerQuality::Balanced)),
         ("rubato 64", Rubato(64, 256, Linear, BlackmanHarris)),
         ("audiox best", Ours(ResamplerQuality::Best)),
-        ("rubato 128", Rubato(128, 128, Cubic, Blackman2)),
+        ("rubato 128", Rubato(128, 512, Linear, Blackman2)),
     ]
 };
 
