@@ -25,15 +25,17 @@ use crate::format::{Channels, SampleRate};
 /// Mixes interleaved frames to one channel, scaled so that its greatest magnitude is 1, and
 /// returns the magnitude it had, as a fraction of full scale.
 ///
-/// Samples that are not finite count as 0. Where nothing is louder than 10⁻³⁰, all of `mono` is 0
+/// Every other channel counts three quarters, so that channels of opposite polarity do not cancel
+/// each other. Samples that are not finite count as 0. Where nothing is louder than 10⁻³⁰, all of `mono` is 0
 /// and so is the result. Writes as many frames as both slices hold; the rest of `mono` is left
 /// alone.
 pub fn mix_to_mono(interleaved: &[f32], channels: Channels, mono: &mut [f32]) -> f32 {
-    let share = 1.0 / channels.get() as f32;
-    let frames = interleaved.len() / channels.get();
-    let frames = frames.min(mono.len());
+    let n = channels.get();
+    let frames = (interleaved.len() / n).min(mono.len());
     let mono = &mut mono[..frames];
-    match channels.get() {
+    let share = 1.0 / n as f32;
+    let odd = share * ODD_CHANNELS;
+    match n {
         1 => {
             for (m, &x) in mono.iter_mut().zip(interleaved) {
                 *m = finite(x);
@@ -41,12 +43,13 @@ pub fn mix_to_mono(interleaved: &[f32], channels: Channels, mono: &mut [f32]) ->
         }
         2 => {
             for (m, x) in mono.iter_mut().zip(interleaved.chunks_exact(2)) {
-                *m = finite(x[0]) * share + finite(x[1]) * share;
+                *m = finite(x[0]) * share + finite(x[1]) * odd;
             }
         }
-        n => {
+        _ => {
             for (m, frame) in mono.iter_mut().zip(interleaved.chunks_exact(n)) {
-                *m = frame.iter().map(|&x| finite(x) * share).sum();
+                let weights = [share, odd].into_iter().cycle();
+                *m = frame.iter().zip(weights).map(|(&x, w)| finite(x) * w).sum();
             }
         }
     }
@@ -227,7 +230,11 @@ impl Decimator {
 }
 
 /// The best offset of a range that fits, every one tried at the full rate.
-fn refine(template: &[f32], signal: &[f32], offsets: RangeInclusive<usize>) -> Option<Match> {
+pub(crate) fn refine(
+    template: &[f32],
+    signal: &[f32],
+    offsets: RangeInclusive<usize>,
+) -> Option<Match> {
     let own = energy(template);
     let mut best: Option<Match> = None;
     for offset in offsets {
@@ -241,7 +248,7 @@ fn refine(template: &[f32], signal: &[f32], offsets: RangeInclusive<usize>) -> O
 }
 
 /// Positions of the highest local maxima, highest first.
-fn peaks(values: &[f32]) -> [Option<usize>; PEAKS] {
+pub(crate) fn peaks(values: &[f32]) -> [Option<usize>; PEAKS] {
     let mut found = [None; PEAKS];
     for (i, &v) in values.iter().enumerate() {
         let rises = i == 0 || values[i - 1] < v;
@@ -302,6 +309,7 @@ const LANES: usize = 8;
 const SILENT: f32 = 1e-30;
 /// Samples beyond this count as this, so that no sum overflows.
 const LOUDEST: f32 = 1e30;
+const ODD_CHANNELS: f32 = 0.75;
 const DECIMATED_RATE: u32 = 8_000;
 /// Decimated frames a template needs for the coarse search to mean anything.
 const MIN_TEMPLATE: usize = 8;

@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Four bars for plucked strings, bass and drums: interleaved stereo.
-fn render() -> Vec<f32> {
+pub(crate) fn render() -> Vec<f32> {
     let seconds = BARS as f32 * 4.0 * BEAT + TAIL;
     let mut mix = Mix::new(seconds);
     for (bar, (bass, chord)) in CHORDS.into_iter().enumerate() {

@@ -102,8 +102,9 @@ fn what_cannot_be_searched_finds_nothing() {
 fn the_mix_is_scaled_to_one_and_leaves_out_what_is_not_finite() {
     let mut mono = [9.0; 4];
     let stereo = [0.5, 0.25, f32::NAN, -0.5, f32::INFINITY, 0.125];
-    assert_eq!(mix_to_mono(&stereo, Channels::STEREO, &mut mono), 0.375);
-    assert_eq!(mono, [1.0, -0.25 / 0.375, 0.0625 / 0.375, 9.0]);
+    let peak = 0.25 + 0.25 * 0.375;
+    assert_eq!(mix_to_mono(&stereo, Channels::STEREO, &mut mono), peak);
+    assert_eq!(mono, [1.0, -0.1875 / peak, 0.046875 / peak, 9.0]);
     let huge = [f32::MAX; 192];
     let many = Channels::new(64).unwrap();
     assert!(mix_to_mono(&huge, many, &mut mono[..3]).is_finite());
