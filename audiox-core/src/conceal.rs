@@ -98,6 +98,12 @@ impl Concealer {
         self.max_bridge
     }
 
+    /// The last `frames` frames of real audio that went out, interleaved; fewer where fewer are
+    /// kept (at least 60 ms are).
+    pub fn recent(&self, frames: usize) -> &[f32] {
+        self.history.last(frames)
+    }
+
     /// Real audio that went out (interleaved, whole frames), in order.
     pub fn push(&mut self, played: &[f32]) {
         self.history.push(played);

@@ -25,7 +25,7 @@ use crate::packet::rtp::RtpPacket;
 use crate::packet::{PacketBuf, PacketMeta};
 use crate::report::{Members, ReportTimer};
 use crate::stats::SourceStats;
-use crate::time::{ClockMap, Instant, NtpTime};
+use crate::time::{ClockMap, Instant, MediaTime, NtpTime};
 
 mod source;
 
@@ -408,6 +408,12 @@ impl Ingress {
             .clock
             .as_ref()
             .filter(|c| c.anchor().is_some())
+    }
+
+    /// Media time and arrival of a source's newest packet, by sequence number; `None` before its
+    /// first and once it has ended.
+    pub fn newest(&self, id: SourceId) -> Option<(MediaTime, Instant)> {
+        self.by_id(id)?.newest
     }
 
     /// Whether the source said goodbye and nothing came after it but stragglers.

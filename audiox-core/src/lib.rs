@@ -41,6 +41,8 @@ pub mod session;
 pub mod sim;
 pub mod source;
 pub mod stats;
+pub mod stretch;
 pub mod time;
+pub mod trace;
 
 pub use error::{ConfigError, ParseError, WriteError};

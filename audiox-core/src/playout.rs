@@ -3,92 +3,82 @@
 //! Everything here runs in the playback callback. Memory is taken in the constructor; `insert`
 //! and `pull` neither allocate nor fail.
 //!
-//! # Order of a pull, and why
-//! 1. What the last decode left over goes out first: frames leave in media order.
-//! 2. The head of the jitter buffer decides by its *media time*, not its sequence number: only
-//!    time says how much is missing.
-//! 3. A missing stretch is concealed up to the next packet held, never past it.
-//! 4. A headerless stream that runs dry is not late but delayed: it is buffered anew at once.
-//! 5. Starvation longer than [`PlayoutConfig::resync_after`] ends the timeline; the next packet
-//!    starts a new one, so a sender that paused is heard again with the full latency.
+//! # Order, and why
+//! At insert:
+//! 1. Delay and drift are estimated from the arrival time, before any buffering; a recovered
+//!    packet or a duplicate tells nothing about the network and is left out.
+//! 2. The packet's buffer becomes the jitter buffer's slot.
+//!
+//! At pull:
+//! 1. The moment is smoothed: a callback woken late asks for frames due when they always were.
+//! 2. The drift controller steers the resampler; how many frames of the stream are needed is
+//!    known only then.
+//! 3. What the last decode left over goes out first: frames leave in media order.
+//! 4. The head of the jitter buffer is judged by its *media time*, not its sequence number: only
+//!    time says how much is missing. The policy decides at each packet boundary.
+//! 5. A missing stretch is made up to the next packet held, never past it; both sides are known
+//!    then. While nothing is held, adaptive playout waits where it is (the packet is late), fixed
+//!    playout goes on (it is lost).
+//! 6. Time-stretch, on whole windows of decoded frames.
+//! 7. Resampler, then the channel map, into the device's slice.
+//!
+//! Starvation longer than [`PlayoutConfig::resync_after`] ends the timeline; the next packet
+//! starts a new one, so a sender that paused is heard again at once.
+//!
+//! The estimators live on this side of the seam although they read arrivals: the arrival time
+//! travels with the packet, so nothing has to be shared between threads.
 //!
 //! # Deliberate differences
+//! - NetEQ conceals without looking at the packet that follows the gap; here it is decoded first
+//!   and the gap bridged from both sides. NetEQ has no drift correction but time-stretch.
 //! - GStreamer's `rtpjitterbuffer` releases packets by timer and lets the sink sort out what is
 //!   late; here the device pulls and every frame of its slice is accounted for.
-//! - roc trims latency by resetting the session; here only the timeline restarts.
+//! - roc trims latency by resetting the session and has no time-stretch; here only the timeline
+//!   restarts, and only after half a second of nothing.
 
-use std::collections::VecDeque;
+mod ahead;
+mod clock;
+mod config;
+mod output;
+mod timeline;
+
+pub use config::{Concealment, DriftCorrection, Latency, PlayoutConfig, Profile};
+
 use std::time::Duration;
+
+use clock::DeviceClock;
+use output::Output;
+use timeline::Timeline;
 
 use crate::block::AudioMut;
 use crate::codec::Decoder;
+use crate::drift::{DriftController, DriftEstimate, DriftEstimator};
 use crate::error::ConfigError;
 use crate::format::StreamFormat;
-use crate::jitter::{JitterBuffer, Refusal};
+use crate::jitter::Decision;
 use crate::packet::PacketBuf;
-use crate::stats::PlayoutStats;
-use crate::time::{Instant, MediaTime};
+use crate::stats::{LatencyLedger, PlayoutStats};
+use crate::time::Instant;
+use crate::trace::{TraceEvent, TraceHead, TraceInput};
 
-/// How much delay playout keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Latency {
-    /// This long after the luckiest packet of the start arrived, to the frame.
-    Fixed(Duration),
-}
-
-/// What a [`Playout`] is made with.
-#[derive(Debug, Clone)]
-pub struct PlayoutConfig {
-    /// Delay between arrival and playout. 60 ms suits Wi-Fi at home; a wired network does with
-    /// 10 ms.
-    pub latency: Latency,
-    /// Packets the jitter buffer spans: latency ÷ ptime, with room for bursts.
-    pub width: usize,
-    /// Starvation after which the timeline restarts with the next packet. Shorter hears a
-    /// resumed sender sooner, longer survives longer outages without a jump.
-    pub resync_after: Duration,
-}
-
-impl Default for PlayoutConfig {
-    /// Tuned for PCM packets of 1 to 20 ms over Wi-Fi.
-    fn default() -> Self {
-        Self {
-            latency: Latency::Fixed(Duration::from_millis(60)),
-            width: 1_024,
-            resync_after: Duration::from_millis(500),
-        }
-    }
-}
-
-/// Jitter buffer, decoders and timeline of one stream.
+/// Jitter buffer, decoders, concealment, time-stretch and resampler of one stream.
+#[derive(Debug)]
 pub struct Playout {
-    format: StreamFormat,
-    latency: Duration,
-    resync_after: u64,
-    decoders: Vec<(u8, Box<dyn Decoder>)>,
-    buffer: JitterBuffer,
     timeline: Timeline,
-    generation: u32,
-    /// One decoded packet; `ready` is what of it has not gone out yet, in samples.
-    decoded: Box<[f32]>,
-    ready: std::ops::Range<usize>,
-    starved: u64,
-    concealing: bool,
-    /// The stream's times count what arrived ([`PacketMeta::synthesised`]).
-    ///
-    /// [`PacketMeta::synthesised`]: crate::packet::PacketMeta::synthesised
-    synthesised: bool,
-    spent: VecDeque<PacketBuf>,
-    stats: PlayoutStats,
+    output: Output,
+    output_delay: Duration,
+    drift: Option<Drift>,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Timeline {
-    /// Nothing plays. Where packets wait: the earliest local time at which `at` could have
-    /// arrived, over all of them.
-    Waiting(Option<(MediaTime, Instant)>),
-    /// The next frame to go out.
-    Playing(MediaTime),
+/// Measures the clocks at both ends against the local one, and steers.
+#[derive(Debug)]
+struct Drift {
+    device: DeviceClock,
+    sender_rate: DriftEstimator,
+    device_rate: DriftEstimator,
+    controller: DriftController,
+    next: Option<Instant>,
+    generation: u32,
 }
 
 /// What became of an inserted packet. Counted too.
@@ -96,7 +86,7 @@ enum Timeline {
 pub enum Inserted {
     /// It waits for its time.
     Queued,
-    /// Held already.
+    /// Held already, or played already.
     Duplicate,
     /// Its time had passed.
     Late,
@@ -106,7 +96,8 @@ pub enum Inserted {
     Undecodable,
 }
 
-/// What a [`Playout::pull`] put into the slice, in frames; the parts sum to its length.
+/// What a [`Playout::pull`] put into the slice, in frames of the slice; the first three sum to
+/// its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pulled {
     /// Decoded from packets.
@@ -115,312 +106,218 @@ pub struct Pulled {
     pub concealed: usize,
     /// Silence while no timeline runs: before the first packet and between streams.
     pub idle: usize,
+    /// The newest decision.
+    pub decision: Decision,
+    /// How long after the luckiest arrival the frames were asked for. See
+    /// [`Playout::ledger`] for the rest of the way.
+    pub delay: Duration,
 }
 
 impl Playout {
     /// A playout for packets whose payload types `decoders` can read. All decoders share one
-    /// format, which is also that of the slices pulled.
+    /// format.
     ///
     /// # Errors
-    /// No decoder, decoders of different formats, or a `width` out of range.
+    /// No decoder, decoders of different formats, or a configuration out of range.
     pub fn new(
         config: &PlayoutConfig,
         decoders: Vec<(u8, Box<dyn Decoder>)>,
     ) -> Result<Self, ConfigError> {
-        let Some(format) = decoders.first().map(|(_, d)| d.format()) else {
+        let Some(stream) = decoders.first().map(|(_, d)| d.format()) else {
             return Err(ConfigError::new("decoders", 0, "at least one is needed"));
         };
-        if let Some((pt, odd)) = decoders.iter().find(|(_, d)| d.format() != format) {
+        if let Some((pt, odd)) = decoders.iter().find(|(_, d)| d.format() != stream) {
             return Err(ConfigError::new(
                 "decoders",
                 format!("{} for payload type {pt}", odd.format()),
-                format!("all decoders of a stream share one format, here {format}"),
+                format!("all decoders of a stream share one format, here {stream}"),
             ));
         }
-        let frames = decoders.iter().map(|(_, d)| d.max_frames()).max();
-        let Latency::Fixed(latency) = config.latency;
-        let buffer = JitterBuffer::new(config.width)?;
+        let output = Output::new(config, stream)?;
+        let look_ahead = stream.rate.duration_of(output.look_ahead() as u64);
+        let drift = match config.drift {
+            DriftCorrection::Ignore => None,
+            DriftCorrection::Resample => Some(Drift {
+                device: DeviceClock::new(output.format().rate),
+                sender_rate: DriftEstimator::new(),
+                device_rate: DriftEstimator::new(),
+                controller: DriftController::new(&Default::default())?,
+                next: None,
+                generation: 0,
+            }),
+        };
         Ok(Self {
-            format,
-            latency,
-            resync_after: format.rate.frames_in(config.resync_after),
-            spent: VecDeque::with_capacity(buffer.width() + SPENT_SLACK),
-            decoded: vec![0.0; frames.unwrap_or(0) * format.channels.get()].into_boxed_slice(),
-            decoders,
-            buffer,
-            timeline: Timeline::Waiting(None),
-            generation: 0,
-            ready: 0..0,
-            starved: 0,
-            concealing: false,
-            synthesised: false,
-            stats: PlayoutStats::default(),
+            timeline: Timeline::new(config, decoders, stream, look_ahead)?,
+            output,
+            output_delay: config.output_delay,
+            drift,
         })
     }
 
     /// Format of the slices to pull.
     pub fn format(&self) -> StreamFormat {
-        self.format
+        self.output.format()
+    }
+
+    /// Format of the stream.
+    pub fn stream_format(&self) -> StreamFormat {
+        self.timeline.format()
     }
 
     /// Takes a packet whose `meta` ingress has filled in. O(1), except that a flush returns the
     /// packets held.
-    pub fn insert(&mut self, mut packet: PacketBuf) -> Inserted {
-        let Some(frames) = self.frames_in(&packet) else {
-            self.stats.packets_undecodable += 1;
-            self.spend(packet);
-            return Inserted::Undecodable;
-        };
-        packet.meta.frames = frames as u32;
-        self.synthesised = packet.meta.synthesised;
-        if packet.meta.generation != self.generation {
-            self.generation = packet.meta.generation;
-            self.restart();
-        }
-        let (at, arrival) = (packet.meta.at, packet.meta.arrival);
-        if let Timeline::Playing(next) = self.timeline
-            && at + i64::from(packet.meta.frames) <= next
-        {
-            self.stats.packets_late += 1;
-            self.spend(packet);
-            return Inserted::Late;
-        }
-        let outcome = match self.buffer.insert(packet) {
-            Ok(()) => Inserted::Queued,
-            Err((Refusal::Duplicate, p)) => {
-                self.stats.packets_duplicate += 1;
-                self.spend(p);
-                return Inserted::Duplicate;
+    pub fn insert(&mut self, packet: PacketBuf) -> Inserted {
+        let (arrival, generation) = (packet.meta.arrival, packet.meta.generation);
+        let (outcome, media) = self.timeline.insert(packet);
+        if let (Some(drift), Some(media)) = (&mut self.drift, media) {
+            if drift.generation != generation {
+                drift.generation = generation;
+                drift.sender_rate.reset();
             }
-            Err((Refusal::Late, p)) => {
-                self.stats.packets_late += 1;
-                self.spend(p);
-                return Inserted::Late;
-            }
-            Err((Refusal::Overflow, p)) => {
-                self.stats.flushes += 1;
-                self.restart();
-                if let Err((_, p)) = self.buffer.insert(p) {
-                    self.spend(p);
-                }
-                Inserted::Flushed
-            }
-        };
-        self.stats.packets_buffered_max = self
-            .stats
-            .packets_buffered_max
-            .max(self.buffer.len() as u64);
-        if let Timeline::Waiting(anchor) = &mut self.timeline {
-            let luckiest = anchor.is_none_or(|(a, t)| {
-                // When this packet's time would have come by the anchor so far.
-                arrival.signed_since(t) < self.format.rate.nanos_of(at - a)
-            });
-            if luckiest {
-                *anchor = Some((at, arrival));
-            }
+            drift.sender_rate.observe(arrival, media);
         }
         outcome
     }
 
-    /// Fills the whole of `out`, whose first frame is heard at `now`. Its channel count should be
-    /// the format's; otherwise the channels both have are filled and the rest is silence.
+    /// Fills the whole of `out`, which is asked for at `now`; its first frame is heard
+    /// [`PlayoutConfig::output_delay`] later. Its channel count should be the format's; otherwise
+    /// the channels both have are filled and the rest is silence.
     ///
     /// Work is bounded by the slice and the packets that fall into it.
     pub fn pull(&mut self, now: Instant, mut out: AudioMut<'_>) -> Pulled {
         let channels = out.channels();
-        if channels == self.format.channels {
+        if channels == self.output.format().channels {
             return self.fill(now, out.samples());
         }
-        self.pull_mapped(now, channels.get(), out.samples())
+        self.fill_other(now, channels.get(), out.samples())
     }
 
     /// A buffer that is done with, to be returned to its pool. Drain after each insert and pull.
     #[must_use]
     pub fn poll_recycled(&mut self) -> Option<PacketBuf> {
-        self.spent.pop_front()
+        self.timeline.poll_recycled()
     }
 
-    /// Counters so far.
+    /// Counters so far, in frames of the stream.
     pub fn stats(&self) -> &PlayoutStats {
-        &self.stats
+        &self.timeline.stats
     }
 
     /// Packets waiting.
     pub fn packets_buffered(&self) -> usize {
-        self.buffer.len()
+        self.timeline.packets_buffered()
     }
 
     /// Whether a timeline runs: sound is or should be playing.
     pub fn is_playing(&self) -> bool {
-        matches!(self.timeline, Timeline::Playing(_))
+        self.timeline.is_playing()
+    }
+
+    /// Delay aimed at, from the luckiest arrival to the moment frames are asked for.
+    pub fn target_delay(&self) -> Duration {
+        self.timeline.target()
+    }
+
+    /// By how much the sender's clock is fast against the device's; `None` where that is not
+    /// corrected or not known yet.
+    pub fn drift(&self) -> Option<DriftEstimate> {
+        self.drift.as_ref()?.estimate()
+    }
+
+    /// What the delay is made of, as far as playout knows: capture and network are the caller's
+    /// to fill in.
+    pub fn ledger(&self) -> LatencyLedger {
+        LatencyLedger {
+            packetization: self.timeline.ptime(),
+            jitter_buffer: self.timeline.delay(),
+            resampler: self
+                .timeline
+                .format()
+                .rate
+                .duration_of(self.output.look_ahead() as u64),
+            device: self.output_delay,
+            ..LatencyLedger::default()
+        }
+    }
+
+    /// Lets every arrival, pull and decision be traced into a ring from now on (see
+    /// [`trace`](crate::trace)); returns the ring used so far, which is not for the audio thread
+    /// to drop.
+    pub fn set_trace(&mut self, trace: Option<TraceInput>) -> Option<TraceInput> {
+        self.timeline.set_trace(trace)
+    }
+
+    /// What a trace of this playout begins with.
+    pub fn trace_head(&self) -> TraceHead {
+        TraceHead {
+            stream: self.stream_format(),
+            output: self.format(),
+        }
+    }
+
+    /// The sender said that it ends: what is held is played, and then nothing is made up. A
+    /// further packet takes it back.
+    pub fn finish(&mut self) {
+        self.timeline.finish();
     }
 
     /// Drops everything held and waits for the next packet.
     pub fn reset(&mut self) {
-        self.restart();
-        self.generation = 0;
+        self.timeline.reset();
+        if let Some(d) = &mut self.drift {
+            d.sender_rate.reset();
+        }
     }
 
     fn fill(&mut self, now: Instant, out: &mut [f32]) -> Pulled {
-        let ch = self.format.channels.get();
-        let mut pulled = Pulled::default();
-        let mut filled = 0;
-        if let Timeline::Waiting(_) = self.timeline {
-            let idle = self.start_offset(now, out.len() / ch);
-            out[..idle * ch].fill(0.0);
-            pulled.idle = idle;
-            filled = idle * ch;
+        let format = self.output.format();
+        let frames = out.len() / format.channels.get();
+        self.timeline.trace(TraceEvent::Pull {
+            at: now,
+            frames: frames as u32,
+        });
+        let now = self.steer(now, frames);
+        let (timeline, output) = (&mut self.timeline, &mut self.output);
+        let mut sum = Pulled::default();
+        output.fill(out, |done, input| {
+            let at = now + format.rate.duration_of(done as u64);
+            let pulled = timeline.fill(at, input);
+            sum.decoded += pulled.decoded;
+            sum.concealed += pulled.concealed;
+            sum.idle += pulled.idle;
+            (sum.decision, sum.delay) = (pulled.decision, pulled.delay);
+        });
+        sum.scale_to(frames);
+        sum
+    }
+
+    /// Sets the resampler's speed; returns the time of the pull on the device's clock.
+    fn steer(&mut self, now: Instant, frames: usize) -> Instant {
+        let Some(drift) = &mut self.drift else {
+            return now;
+        };
+        let tick = drift.device.tick(now, frames);
+        if tick.jumped {
+            drift.device_rate.reset();
         }
-        while filled < out.len() {
-            let Timeline::Playing(next) = self.timeline else {
-                out[filled..].fill(0.0);
-                pulled.idle += (out.len() - filled) / ch;
-                break;
+        drift.device_rate.observe(now, tick.played);
+        if drift.next.is_none_or(|next| tick.now >= next) || tick.jumped {
+            drift.next = Some(tick.now + STEER_EVERY);
+            let error = match self.timeline.steady() {
+                true => self.timeline.error(tick.now).unwrap_or(0),
+                // Steps are time-stretch's to correct; the resampler only keeps pace.
+                false => 0,
             };
-            let rest = &mut out[filled..];
-            if !self.ready.is_empty() {
-                let n = self.ready.len().min(rest.len());
-                rest[..n].copy_from_slice(&self.decoded[self.ready.start..self.ready.start + n]);
-                self.ready.start += n;
-                filled += n;
-                pulled.decoded += n / ch;
-                self.timeline = Timeline::Playing(next + (n / ch) as i64);
-                continue;
-            }
-            let ahead = self.buffer.head().map(|head| head.meta.at - next);
-            match ahead {
-                Some(ahead) if ahead <= 0 => self.decode_head(now, next),
-                None if self.synthesised => self.resync(),
-                gap => {
-                    let room = rest.len() / ch;
-                    let missing =
-                        gap.map_or(room, |g| room.min(usize::try_from(g).unwrap_or(room)));
-                    self.conceal(&mut out[filled..filled + missing * ch]);
-                    filled += missing * ch;
-                    pulled.concealed += missing;
-                    self.timeline = Timeline::Playing(next + missing as i64);
-                    self.starved += missing as u64;
-                    if self.starved >= self.resync_after {
-                        self.resync();
-                    }
-                }
-            }
+            let ppm = drift.controller.update(tick.now, error, drift.estimate());
+            self.output.adjust(ppm);
         }
-        self.stats.account(&pulled);
-        pulled
-    }
-
-    /// Frames of silence before sound starts within the next `frames`; starts the timeline where
-    /// that is fewer than all.
-    fn start_offset(&mut self, now: Instant, frames: usize) -> usize {
-        let Timeline::Waiting(Some((at, arrival))) = self.timeline else {
-            return frames;
-        };
-        let rate = self.format.rate;
-        let Some(head) = self.buffer.head().map(|p| p.meta.at) else {
-            return frames;
-        };
-        // The frame due now, were the timeline running already.
-        let due = at + rate.frames_in_nanos(now.signed_since(arrival + self.latency));
-        let offset = head - due;
-        if offset >= frames as i64 {
-            return frames;
-        }
-        let offset = offset.max(0);
-        self.timeline = Timeline::Playing(due + offset);
-        self.starved = 0;
-        offset as usize
-    }
-
-    /// Decodes the head of the buffer, whose time has come, leaving out what lies before `next`.
-    fn decode_head(&mut self, now: Instant, next: MediaTime) {
-        let Some(packet) = self.buffer.pop() else {
-            return;
-        };
-        let ch = self.format.channels.get();
-        let skip = usize::try_from(next - packet.meta.at).unwrap_or(usize::MAX);
-        if skip >= packet.meta.frames as usize {
-            self.stats.packets_late += 1;
-        } else {
-            let decoder = self
-                .decoders
-                .iter_mut()
-                .find(|(pt, _)| *pt == packet.meta.payload_type);
-            let frames = decoder
-                .and_then(|(_, d)| d.decode(packet.payload(), &mut self.decoded).ok())
-                .unwrap_or(0);
-            if frames > skip {
-                self.ready = skip * ch..frames * ch;
-                self.starved = 0;
-                self.concealing = false;
-                let waited = now.saturating_since(packet.meta.arrival);
-                self.stats.emitted(frames - skip, waited);
-            } else {
-                self.stats.packets_undecodable += 1;
-            }
-        }
-        self.spend(packet);
-    }
-
-    fn conceal(&mut self, out: &mut [f32]) {
-        out.fill(0.0);
-        if !self.concealing {
-            self.concealing = true;
-            self.stats.concealment_events += 1;
-        }
-    }
-
-    fn frames_in(&self, packet: &PacketBuf) -> Option<usize> {
-        let (_, decoder) = self
-            .decoders
-            .iter()
-            .find(|(pt, _)| *pt == packet.meta.payload_type)?;
-        let frames = decoder.frames_in(packet.payload()).ok()?;
-        (1..=decoder.max_frames())
-            .contains(&frames)
-            .then_some(frames)
-    }
-
-    /// Ends a timeline that has starved. Packets held ahead of it keep their places and start
-    /// the next one at the time that is due to them.
-    fn resync(&mut self) {
-        self.stats.resyncs += 1;
-        let ahead = self.buffer.head().map(|p| (p.meta.at, p.meta.arrival));
-        if ahead.is_none() {
-            self.restart();
-        }
-        self.timeline = Timeline::Waiting(ahead);
-        self.starved = 0;
-        self.concealing = false;
-    }
-
-    fn restart(&mut self) {
-        while let Some(p) = self.buffer.pop() {
-            self.stats.packets_discarded += 1;
-            self.spend(p);
-        }
-        self.buffer.clear_floor();
-        for (_, d) in &mut self.decoders {
-            d.reset();
-        }
-        self.timeline = Timeline::Waiting(None);
-        self.ready = 0..0;
-        self.starved = 0;
-        self.concealing = false;
-    }
-
-    fn spend(&mut self, packet: PacketBuf) {
-        if self.spent.len() < self.spent.capacity() {
-            self.spent.push_back(packet);
-        } else {
-            self.stats.buffers_dropped += 1;
-        }
+        tick.now
     }
 
     #[cold]
-    fn pull_mapped(&mut self, now: Instant, channels: usize, out: &mut [f32]) -> Pulled {
-        let own = self.format.channels.get();
-        let mut pulled = Pulled::default();
+    fn fill_other(&mut self, now: Instant, channels: usize, out: &mut [f32]) -> Pulled {
+        let own = self.output.format().channels.get();
+        let mut sum = Pulled::default();
         let mut at = now;
         let mut scratch = [0.0f32; MAP_SCRATCH];
         let step = (MAP_SCRATCH / own).max(1);
@@ -431,32 +328,49 @@ impl Playout {
                 continue;
             };
             let p = self.fill(at, from);
-            at += self.format.rate.duration_of(frames as u64);
+            at += self.output.format().rate.duration_of(frames as u64);
             for (o, i) in part.chunks_exact_mut(channels).zip(from.chunks_exact(own)) {
                 let n = channels.min(own);
                 o[..n].copy_from_slice(&i[..n]);
                 o[n..].fill(0.0);
             }
-            pulled.decoded += p.decoded;
-            pulled.concealed += p.concealed;
-            pulled.idle += p.idle;
+            sum.decoded += p.decoded;
+            sum.concealed += p.concealed;
+            sum.idle += p.idle;
+            (sum.decision, sum.delay) = (p.decision, p.delay);
         }
-        pulled
+        sum
     }
 }
 
-impl std::fmt::Debug for Playout {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Playout")
-            .field("format", &self.format)
-            .field("timeline", &self.timeline)
-            .field("buffered", &self.buffer.len())
-            .finish_non_exhaustive()
+impl Drift {
+    /// The sender's clock against the device's.
+    fn estimate(&self) -> Option<DriftEstimate> {
+        let (s, d) = (self.sender_rate.estimate()?, self.device_rate.estimate()?);
+        Some(DriftEstimate {
+            ppm: s.ppm - d.ppm,
+            sigma_ppm: (s.sigma_ppm * s.sigma_ppm + d.sigma_ppm * d.sigma_ppm).sqrt(),
+            span: s.span.min(d.span),
+        })
     }
 }
 
-/// Spent buffers kept beyond the jitter buffer's width before they are freed instead (counted).
-const SPENT_SLACK: usize = 64;
+impl Pulled {
+    /// From frames of the stream to `frames` of the slice.
+    fn scale_to(&mut self, frames: usize) {
+        let total = self.decoded + self.concealed + self.idle;
+        if total == frames {
+            return;
+        }
+        let share = |n: usize| n * frames / total.max(1);
+        self.concealed = share(self.concealed);
+        self.idle = share(self.idle);
+        self.decoded = frames - self.concealed - self.idle;
+    }
+}
+
+/// The controller slews by the time that passed, not by the call.
+const STEER_EVERY: Duration = Duration::from_millis(10);
 /// Samples on the stack for a pull with another channel count; more than the largest frame.
 const MAP_SCRATCH: usize = 2_048;
 

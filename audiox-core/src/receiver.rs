@@ -190,6 +190,16 @@ impl Receiver {
         &self.ingress
     }
 
+    /// The device side, for its details.
+    pub fn playout(&self) -> &Playout {
+        &self.playout
+    }
+
+    /// The device side, to set things.
+    pub fn playout_mut(&mut self) -> &mut Playout {
+        &mut self.playout
+    }
+
     /// The device side's counters.
     pub fn playout_stats(&self) -> &PlayoutStats {
         self.playout.stats()

@@ -6,10 +6,12 @@
 
 pub mod fit;
 pub mod histogram;
+pub mod ledger;
 pub mod schedule;
 
 pub use fit::LineFit;
 pub use histogram::Histogram;
+pub use ledger::LatencyLedger;
 pub use schedule::{ScheduleStats, ScheduleSummary};
 
 use std::time::Duration;
@@ -26,13 +28,25 @@ pub struct PlayoutStats {
     pub frames_decoded: u64,
     /// Frames made up for missing packets.
     pub concealed_samples: u64,
+    /// Of these, frames that are silent: concealment switched off, or faded.
+    pub silent_concealed_samples: u64,
     /// Runs of concealed frames.
     pub concealment_events: u64,
+    /// Frames added by time-stretch, to make the delay longer.
+    pub inserted_samples_for_deceleration: u64,
+    /// Frames taken out by time-stretch, or left out, to make the delay shorter.
+    pub removed_samples_for_acceleration: u64,
     /// Frames of silence while no stream played.
     pub frames_idle: u64,
     /// Sum over emitted frames of the time they spent in the jitter buffer.
     pub jitter_buffer_delay: Duration,
-    /// Frames that [`jitter_buffer_delay`](Self::jitter_buffer_delay) sums over.
+    /// Sum over emitted frames of the delay that was aimed at.
+    pub jitter_buffer_target_delay: Duration,
+    /// Sum over emitted frames of the delay that the network alone would need, without a
+    /// configured minimum.
+    pub jitter_buffer_minimum_delay: Duration,
+    /// Frames that [`jitter_buffer_delay`](Self::jitter_buffer_delay) and its two companions sum
+    /// over.
     pub jitter_buffer_emitted_count: u64,
     /// Packets that came after their time.
     pub packets_late: u64,
@@ -60,16 +74,41 @@ impl PlayoutStats {
         self.frames_pulled += (pulled.decoded + pulled.concealed + pulled.idle) as u64;
     }
 
-    pub(crate) fn emitted(&mut self, frames: usize, waited: Duration) {
+    /// `frames` were taken from the jitter buffer, at these delays.
+    pub(crate) fn emitted(&mut self, frames: usize, waited: Duration, aim: [Duration; 2]) {
         self.jitter_buffer_emitted_count += frames as u64;
-        let waited = u32::try_from(frames).map_or(waited, |n| waited.saturating_mul(n));
-        self.jitter_buffer_delay = self.jitter_buffer_delay.saturating_add(waited);
+        let add = |sum: &mut Duration, delay: Duration| {
+            let total = u32::try_from(frames).map_or(delay, |n| delay.saturating_mul(n));
+            *sum = sum.saturating_add(total);
+        };
+        add(&mut self.jitter_buffer_delay, waited);
+        add(&mut self.jitter_buffer_target_delay, aim[0]);
+        add(&mut self.jitter_buffer_minimum_delay, aim[1]);
+    }
+
+    /// Time-stretch made `after` frames out of `before`.
+    pub(crate) fn stretched(&mut self, before: usize, after: usize) {
+        self.inserted_samples_for_deceleration += after.saturating_sub(before) as u64;
+        self.removed_samples_for_acceleration += before.saturating_sub(after) as u64;
+    }
+
+    /// `made` was made up (interleaved).
+    pub(crate) fn concealed(&mut self, made: &[f32], channels: usize) {
+        if made.iter().all(|s| s.abs() < SILENT) {
+            self.silent_concealed_samples += (made.len() / channels) as u64;
+        }
     }
 
     /// Mean time that a frame spent in the jitter buffer; zero before the first.
     pub fn mean_jitter_buffer_delay(&self) -> Duration {
         let n = u128::from(self.jitter_buffer_emitted_count.max(1));
         Duration::from_nanos((self.jitter_buffer_delay.as_nanos() / n) as u64)
+    }
+
+    /// Mean delay that was aimed at; zero before the first frame.
+    pub fn mean_target_delay(&self) -> Duration {
+        let n = u128::from(self.jitter_buffer_emitted_count.max(1));
+        Duration::from_nanos((self.jitter_buffer_target_delay.as_nanos() / n) as u64)
     }
 
     /// Share of frames made up among those that should have sounded, 0 to 1.
@@ -134,3 +173,6 @@ pub struct SenderStats {
     /// Round-trip time from the newest report block that allowed it (RFC 3550 section 6.4.1).
     pub round_trip_time: Option<Duration>,
 }
+
+/// Below this magnitude a sample is silence, at 16 bits.
+const SILENT: f32 = 0.5 / 32_768.0;

@@ -12,7 +12,7 @@ use audiox_core::ingress::{IngressFraming, Origin, ReportConfig, SourceId};
 use audiox_core::packet::PacketBuf;
 use audiox_core::packet::rtcp::{CompoundWriter, SenderInfo};
 use audiox_core::packet::rtp::RtpHeader;
-use audiox_core::playout::{Latency, PlayoutConfig};
+use audiox_core::playout::PlayoutConfig;
 use audiox_core::session::{Routed, Session, SessionConfig, SessionEvent, UniformPlayouts};
 use audiox_core::sim::{Link, LinkConfig, Pcg32};
 use audiox_core::time::{Instant, NtpTime, RtpTimestamp, SeqNum};
@@ -30,9 +30,8 @@ const SPARE: usize = 64;
 /// Plays every frame untouched, or silence for those that are missing.
 fn exact(latency: u64) -> PlayoutConfig {
     PlayoutConfig {
-        latency: Latency::Fixed(Duration::from_millis(latency)),
         resync_after: Duration::from_millis(100),
-        ..PlayoutConfig::default()
+        ..PlayoutConfig::exact(Duration::from_millis(latency))
     }
 }
 
@@ -52,7 +51,7 @@ fn config() -> SessionConfig {
     config
 }
 
-/// 97 is stereo: not what the session plays.
+/// 97 is stereo: mixed down for the session.
 fn playouts(latency: u64) -> UniformPlayouts {
     let types = [(96, "L16/8000"), (97, "L16/8000/2"), (0, "PCMU/8000")];
     let types = types.map(|(pt, spec)| (pt, spec.parse().unwrap()));

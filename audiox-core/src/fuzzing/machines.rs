@@ -10,7 +10,7 @@ use crate::ingress::{IngressFraming, Origin, ReportConfig};
 use crate::jitter::{JitterBuffer, Refusal};
 use crate::packet::PacketBuf;
 use crate::packet::rtp::RtpHeader;
-use crate::playout::{Latency, PlayoutConfig};
+use crate::playout::PlayoutConfig;
 use crate::receiver::{Receiver, ReceiverConfig};
 use crate::time::{ExtSeq, Instant, RtpTimestamp, SeqNum};
 
@@ -70,11 +70,17 @@ pub fn receiver_ops(data: &[u8]) {
         cname: "fuzz".into(),
         bandwidth: 64_000,
     });
-    config.playout = PlayoutConfig {
-        latency: Latency::Fixed(Duration::from_millis(u64::from(flags >> 2))),
-        width: 16,
-        resync_after: Duration::from_millis(100),
+    let latency = Duration::from_millis(u64::from(flags >> 2 & 31));
+    config.playout = match flags >> 7 {
+        0 => PlayoutConfig::exact(latency),
+        // Everything that there is: delay, concealment, stretch, drift, another rate.
+        _ => PlayoutConfig {
+            output: Some(StreamFormat::new(SampleRate::HZ_8000, Channels::STEREO)),
+            ..PlayoutConfig::default()
+        },
     };
+    config.playout.width = 16;
+    config.playout.resync_after = Duration::from_millis(100);
     let mut now = Instant::from_nanos(1_000_000_000);
     let mut receiver = match Receiver::new(config, decoders(format), now) {
         Ok(receiver) => receiver,
@@ -181,17 +187,20 @@ pub fn jitter_ops(data: &[u8]) {
         return;
     };
     let width = ring.width() as u64;
-    let (mut held, mut floor) = (BTreeSet::new(), 0u64);
+    let (mut held, mut taken, mut floor) = (BTreeSet::new(), BTreeSet::new(), 0u64);
     while !dice.is_used_up() {
         if dice.byte().is_multiple_of(3) {
             let expected = held.pop_first();
             floor = expected.map_or(floor, |seq| seq + 1);
+            taken.extend(expected);
             assert_eq!(ring.pop().map(|p| p.meta.seq.0), expected);
         } else {
             let seq = floor.saturating_sub(8) + u64::from(dice.byte());
             let low = held.first().map_or(seq, |l| seq.min(*l));
             let high = held.last().map_or(seq, |h| seq.max(*h));
-            let expected = if seq < floor {
+            let expected = if seq < floor && floor - seq <= width && taken.contains(&seq) {
+                Some(Refusal::Duplicate)
+            } else if seq < floor {
                 Some(Refusal::Late)
             } else if held.contains(&seq) {
                 Some(Refusal::Duplicate)

@@ -27,7 +27,7 @@ pub(super) struct Source {
     first_seq: ExtSeq,
     timestamp: TimestampUnwrapper,
     /// Newest packet by sequence number: its media time and arrival.
-    newest: Option<(MediaTime, Instant)>,
+    pub(super) newest: Option<(MediaTime, Instant)>,
     /// After a jump: the number that would confirm it.
     suspect: Option<SeqNum>,
     generation: u32,

@@ -17,6 +17,8 @@ use crate::time::ExtSeq;
 #[derive(Debug)]
 pub struct JitterBuffer {
     slots: Box<[Option<PacketBuf>]>,
+    /// One bit a slot: whether its number below the floor was taken, or passed over.
+    taken: Box<[u64]>,
     /// Lowest number still acceptable: one past the last taken.
     floor: u64,
     /// Lowest and highest number held; without meaning while `len` is 0.
@@ -28,9 +30,9 @@ pub struct JitterBuffer {
 /// Why a packet was not taken in. An outcome to count, not an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// Its place was already played or given up.
+    /// Its place was given up: what was taken came after it.
     Late,
-    /// The same number is already held.
+    /// The same number is held, or was taken.
     Duplicate,
     /// It lies farther from the packets held than the ring is wide.
     Overflow,
@@ -52,6 +54,7 @@ impl JitterBuffer {
         }
         Ok(Self {
             slots: (0..width.next_power_of_two()).map(|_| None).collect(),
+            taken: vec![0; width.next_power_of_two().div_ceil(64)].into_boxed_slice(),
             floor: 0,
             lowest: 0,
             highest: 0,
@@ -65,7 +68,13 @@ impl JitterBuffer {
         let seq = packet.meta.seq.0;
         let width = self.slots.len() as u64;
         if seq < self.floor {
-            return Err((Refusal::Late, packet));
+            let known = self.knows(packet.meta.seq);
+            let why = if known {
+                Refusal::Duplicate
+            } else {
+                Refusal::Late
+            };
+            return Err((why, packet));
         }
         if self.len == 0 {
             (self.lowest, self.highest) = (seq, seq);
@@ -105,6 +114,12 @@ impl JitterBuffer {
         }
         let index = self.index(self.lowest);
         let packet = self.slots[index].take();
+        let width = self.slots.len() as u64;
+        for passed in self.floor.max(self.lowest.saturating_sub(width))..self.lowest {
+            let index = self.index(passed);
+            self.taken[index / 64] &= !(1 << (index % 64));
+        }
+        self.taken[index / 64] |= 1 << (index % 64);
         self.floor = self.lowest + 1;
         self.len -= 1;
         if self.len > 0 {
@@ -114,6 +129,19 @@ impl JitterBuffer {
             }
         }
         packet
+    }
+
+    /// Whether a packet of this number is held or was taken, as far back as the ring is wide.
+    pub fn knows(&self, seq: ExtSeq) -> bool {
+        let index = self.index(seq.0);
+        if seq.0 >= self.floor {
+            self.slots[index]
+                .as_ref()
+                .is_some_and(|p| p.meta.seq == seq)
+        } else {
+            self.floor - seq.0 <= self.slots.len() as u64
+                && self.taken[index / 64] >> (index % 64) & 1 == 1
+        }
     }
 
     /// Whether the packet before the lowest one held is the last one taken: nothing is missing.
@@ -150,6 +178,7 @@ impl JitterBuffer {
     /// start afresh.
     pub fn clear_floor(&mut self) {
         self.floor = 0;
+        self.taken.fill(0);
     }
 
     fn index(&self, seq: u64) -> usize {
@@ -197,13 +226,18 @@ mod tests {
     #[derive(Default)]
     struct Model {
         held: BTreeMap<u64, ()>,
+        taken: BTreeMap<u64, ()>,
         floor: u64,
     }
 
     impl Model {
         fn insert(&mut self, seq: u64, width: u64) -> Option<Refusal> {
             if seq < self.floor {
-                return Some(Refusal::Late);
+                let near = self.floor - seq <= width;
+                return Some(match near && self.taken.contains_key(&seq) {
+                    true => Refusal::Duplicate,
+                    false => Refusal::Late,
+                });
             }
             if self.held.contains_key(&seq) {
                 return Some(Refusal::Duplicate);
@@ -220,6 +254,7 @@ mod tests {
         fn pop(&mut self) -> Option<u64> {
             let (seq, ()) = self.held.pop_first()?;
             self.floor = seq + 1;
+            self.taken.insert(seq, ());
             Some(seq)
         }
     }

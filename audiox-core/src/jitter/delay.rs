@@ -178,9 +178,15 @@ impl DelayEstimator {
     /// maximum.
     #[inline]
     pub fn target(&self) -> Duration {
+        let needed = bounded(self.needed());
+        Duration::from_nanos(needed.max(self.min).min(self.max) as u64)
+    }
+
+    /// The target without minimum and maximum: what the network alone calls for.
+    pub fn needed(&self) -> Duration {
         let recent = self.peak - self.recent.luckiest();
         let wanted = (recent + self.headroom(recent)).max(self.floor);
-        Duration::from_nanos(wanted.max(self.min).min(self.max) as u64)
+        Duration::from_nanos(wanted.max(0) as u64)
     }
 
     /// When the luckiest packet of the last 2 s would have brought the frame of media time

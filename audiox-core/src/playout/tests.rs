@@ -1,7 +1,7 @@
 use super::*;
 use crate::codec::{PcmCoding, PcmDecoder};
 use crate::format::{Channels, SampleRate};
-use crate::time::ExtSeq;
+use crate::time::{ExtSeq, MediaTime};
 
 const RATE: SampleRate = SampleRate::HZ_8000;
 const LATENCY: Duration = Duration::from_millis(30);
@@ -11,9 +11,9 @@ fn playout(width: usize) -> Playout {
     let format = StreamFormat::new(RATE, Channels::MONO);
     let decoder = PcmDecoder::new(PcmCoding::L16, format, 800).unwrap();
     let config = PlayoutConfig {
-        latency: Latency::Fixed(LATENCY),
         width,
         resync_after: Duration::from_millis(100),
+        ..PlayoutConfig::exact(LATENCY)
     };
     Playout::new(&config, vec![(96, Box::new(decoder))]).unwrap()
 }
@@ -80,7 +80,8 @@ fn a_packet_late_in_part_is_heard_from_where_its_time_has_come() {
     assert_eq!(pull(&mut p, ms(40), 40), vec![-1; 40]);
     assert_eq!(p.insert(packet(ms(45), 1, 80, 80)), Inserted::Queued);
     assert_eq!(pull(&mut p, ms(45), 120), (120..240).collect::<Vec<i64>>());
-    assert_eq!(p.insert(packet(ms(60), 1, 80, 80)), Inserted::Late);
+    assert_eq!(p.insert(packet(ms(60), 1, 80, 80)), Inserted::Duplicate);
+    assert_eq!(p.insert(packet(ms(60), 4, 200, 40)), Inserted::Late);
     assert_eq!(p.stats().concealed_samples, 40);
     assert_eq!(
         (p.stats().concealment_events, p.stats().packets_late),

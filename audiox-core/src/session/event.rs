@@ -25,6 +25,10 @@ pub enum Routed {
 
 /// Something about a source that its owner acts on.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a few hundred wait at most, in a queue made once"
+)]
 pub enum SessionEvent {
     /// A playout was built and handed over. May come again for the same source, after
     /// [`Ended`](Self::Ended): it went on after its goodbye, or changed its format.

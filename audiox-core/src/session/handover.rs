@@ -55,6 +55,10 @@ pub(super) enum Command {
 }
 
 /// What the playback side reports now and then.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it crosses a ring, and the callback makes no boxes"
+)]
 pub(super) enum Report {
     Lane(Ticket, PlaybackStats),
     Mix(MixStats),

@@ -99,6 +99,7 @@ impl Lane {
 
     pub(super) fn finish(&mut self) {
         self.finishing = true;
+        self.playout.finish();
     }
 
     /// Whether it was told to finish, has played all it had, and nothing more came.
@@ -118,6 +119,9 @@ impl Lane {
             playout: *self.playout.stats(),
             packets_buffered: self.playout.packets_buffered(),
             playing: self.playout.is_playing(),
+            target_delay: self.playout.target_delay(),
+            ledger: self.playout.ledger(),
+            drift: self.playout.drift(),
             peak: std::mem::take(&mut self.peak),
         }
     }

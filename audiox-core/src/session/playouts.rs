@@ -49,7 +49,8 @@ where
     }
 }
 
-/// The same configuration for every source, decoders by payload type.
+/// The same configuration for every source, decoders by payload type. Whatever its format, each
+/// is converted to the session's.
 #[derive(Debug, Clone)]
 pub struct UniformPlayouts {
     config: PlayoutConfig,
@@ -119,7 +120,11 @@ impl UniformPlayouts {
 
 impl PlayoutFactory for UniformPlayouts {
     fn playout(&mut self, source: &NewSource) -> Result<Playout, ConfigError> {
-        Playout::new(&self.config, self.decoders(source.payload_type)?)
+        let config = PlayoutConfig {
+            output: Some(source.output),
+            ..self.config.clone()
+        };
+        Playout::new(&config, self.decoders(source.payload_type)?)
     }
 
     fn reads(&self, made_for: u8, payload_type: u8) -> bool {

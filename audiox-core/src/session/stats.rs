@@ -1,7 +1,10 @@
 //! Counters of a session; each stream has its own in [`PlayoutStats`] and
 //! [`SourceStats`](crate::stats::SourceStats).
 
-use crate::stats::PlayoutStats;
+use std::time::Duration;
+
+use crate::drift::DriftEstimate;
+use crate::stats::{LatencyLedger, PlayoutStats};
 
 /// What the socket side did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,6 +67,12 @@ pub struct PlaybackStats {
     pub packets_buffered: usize,
     /// Whether its timeline ran.
     pub playing: bool,
+    /// Delay aimed at, from the luckiest arrival.
+    pub target_delay: Duration,
+    /// What its delay was made of; capture and network are not known here.
+    pub ledger: LatencyLedger,
+    /// By how much its sender's clock was fast against the device's, where known.
+    pub drift: Option<DriftEstimate>,
     /// Largest magnitude that went into the mix since the report before, after the gain, linear.
     pub peak: f32,
 }

@@ -5,7 +5,7 @@ use crate::format::{Channels, SampleRate};
 use crate::ingress::SourceId;
 use crate::packet::rtcp::CompoundWriter;
 use crate::packet::rtp::RtpHeader;
-use crate::playout::{Latency, PlayoutConfig};
+use crate::playout::PlayoutConfig;
 use crate::time::{RtpTimestamp, SeqNum};
 
 const RATE: SampleRate = SampleRate::HZ_8000;
@@ -16,14 +16,20 @@ const FRAMES: usize = 80;
 /// Plays every frame untouched, 20 ms after its arrival.
 fn exact() -> PlayoutConfig {
     PlayoutConfig {
-        latency: Latency::Fixed(Duration::from_millis(20)),
         resync_after: Duration::from_millis(100),
-        ..PlayoutConfig::default()
+        ..PlayoutConfig::exact(Duration::from_millis(20))
     }
 }
 
 fn config() -> SessionConfig {
-    let framing = IngressFraming::Rtp(vec![(96, RATE), (97, SampleRate::HZ_48000), (98, RATE)]);
+    let slow = SampleRate::new(500).unwrap();
+    let types = [
+        (96, RATE),
+        (97, SampleRate::HZ_48000),
+        (98, RATE),
+        (99, slow),
+    ];
+    let framing = IngressFraming::Rtp(types.into());
     let mut config = SessionConfig::new(FORMAT, framing);
     config.max_sources = 4;
     config.buffers_per_source = 8;
@@ -34,7 +40,12 @@ fn config() -> SessionConfig {
 }
 
 fn playouts() -> UniformPlayouts {
-    let types = [(96, "L16/8000"), (97, "L16/48000"), (98, "PCMU/8000")];
+    let types = [
+        (96, "L16/8000"),
+        (97, "L16/48000"),
+        (98, "PCMU/8000"),
+        (99, "L16/500"),
+    ];
     let types = types.map(|(pt, spec)| (pt, spec.parse().unwrap()));
     UniformPlayouts::rtp(exact(), types, CodecRegistry::pcm())
 }
@@ -320,19 +331,24 @@ fn another_format_gets_another_playout_or_is_refused() {
     run(&mut s, 10..20, &mut voices);
     assert_eq!(started(&events(&mut s)).len(), 1);
     assert_eq!(s.input().stats().sources_ended, 0);
-    // 48 kHz: not what the session plays, and tried once, not with each packet.
+    // 48 kHz: another playout, which converts it.
     voices[0].payload_type = 97;
     run(&mut s, 20..30, &mut voices);
+    let seen = events(&mut s);
+    assert_eq!((ended(&seen).len(), started(&seen).len()), (1, 1));
+    // 500 Hz: nothing converts that; tried once, not with each packet.
+    voices[0].payload_type = 99;
+    run(&mut s, 220..230, &mut voices);
     let seen = events(&mut s);
     assert_eq!(ended(&seen).len(), 1);
     assert!(
         matches!(&seen[1], SessionEvent::Refused(_, SourceRefusal::NoPlayout(e))
-            if e.to_string().contains("48000")),
+            if e.to_string().contains("500 Hz")),
         "{seen:?}"
     );
     assert_eq!(seen.len(), 2);
     voices[0].payload_type = 96;
-    run(&mut s, 30..40, &mut voices);
+    run(&mut s, 230..240, &mut voices);
     assert_eq!(started(&events(&mut s)).len(), 1);
     assert_eq!(s.output().sources().count(), 1);
 }

@@ -44,6 +44,7 @@ use crate::ingress::{IngressEvent, Origin};
 use crate::receiver::Receiver;
 use crate::sender::{Flow, Sender, SenderConfig};
 use crate::time::{Instant, MediaTime, NtpTime, RtpTimestamp, SeqNum};
+use crate::trace::{TraceHead, TraceOutput, trace_ring};
 
 /// Sender, link and receiver in virtual time. Made by [`Pair::builder`].
 #[derive(Debug)]
@@ -280,6 +281,15 @@ impl Pair {
             Signal::Probe(_, reader) => finished(reader).spans().to_vec(),
             Signal::Tone(..) => Vec::new(),
         }
+    }
+
+    /// Traces playout from now on. Take the events out at least each second, or make the ring
+    /// longer.
+    pub fn trace(&mut self, events: usize) -> (TraceHead, TraceOutput) {
+        let (input, output) = trace_ring(events);
+        let playout = self.receiver.playout_mut();
+        playout.set_trace(Some(input));
+        (playout.trace_head(), output)
     }
 
     /// The receiver, for its details.

@@ -12,7 +12,7 @@ use audiox_core::format::{Channels, SampleRate, StreamFormat};
 use audiox_core::ingress::{IngressFraming, Origin};
 use audiox_core::packet::rtcp::CompoundWriter;
 use audiox_core::packet::rtp::RtpHeader;
-use audiox_core::playout::{Latency, PlayoutConfig};
+use audiox_core::playout::PlayoutConfig;
 use audiox_core::session::{
     MixStats, Routed, Session, SessionConfig, SessionEvent, SessionInput, SessionOutput,
     UniformPlayouts,
@@ -37,9 +37,8 @@ fn session() -> (SessionInput, SessionOutput) {
     config.buffers_per_source = BUFFERS;
     config.ingress.idle_after = Duration::from_millis(200);
     let playout = PlayoutConfig {
-        latency: Latency::Fixed(Duration::from_millis(20)),
         resync_after: Duration::from_millis(50),
-        ..PlayoutConfig::default()
+        ..PlayoutConfig::exact(Duration::from_millis(20))
     };
     let types = [(96, "L16/48000/2".parse().unwrap())];
     let playouts = UniformPlayouts::rtp(playout, types, CodecRegistry::pcm());

@@ -93,7 +93,7 @@ impl PairBuilder {
             coding: Coding::Pcm(PcmCoding::L16),
             ptime: Duration::from_millis(20),
             framing: Framing::Rtp,
-            playout: PlayoutConfig::default(),
+            playout: PlayoutConfig::exact(Duration::from_millis(60)),
             link: LinkConfig::default(),
             back: LinkConfig::default(),
             sender_clock: clock(7),

@@ -1,0 +1,831 @@
+//! The stream side of playout: packets in, frames at the stream's own rate out.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::ahead::{Ahead, Popped};
+use super::config::{Concealment, DriftCorrection, Latency, PlayoutConfig};
+use super::{Inserted, Pulled};
+use crate::codec::Decoder;
+use crate::conceal::Concealer;
+use crate::error::ConfigError;
+use crate::format::StreamFormat;
+use crate::jitter::policy::{Decision, Observation, PlayoutPolicy, PolicyConfig, Stretch, Supply};
+use crate::jitter::{DelayEstimator, JitterBuffer, Refusal};
+use crate::packet::PacketBuf;
+use crate::stats::PlayoutStats;
+use crate::stretch::{Effort, TimeStretcher};
+use crate::time::{Instant, MediaTime, nanos};
+use crate::trace::{Arrival, TraceEvent, TraceInput};
+
+/// Jitter buffer, decoders, and what fills the gaps between their frames.
+pub(super) struct Timeline {
+    format: StreamFormat,
+    aim: Aim,
+    /// Frames.
+    resync_after: u64,
+    decoders: Vec<(u8, Box<dyn Decoder>)>,
+    buffer: JitterBuffer,
+    state: State,
+    /// Media time of the first frame that is neither out nor in `ahead`.
+    next: MediaTime,
+    ahead: Ahead,
+    generation: u32,
+    /// Frames made up in a row.
+    starved: u64,
+    /// Of these, frames by which `next` did not move on.
+    held: u64,
+    /// The stream's times count what arrived ([`PacketMeta::synthesised`]).
+    ///
+    /// [`PacketMeta::synthesised`]: crate::packet::PacketMeta::synthesised
+    synthesised: bool,
+    /// Nothing more is to come: where the buffer is empty, the end is reached.
+    ending: bool,
+    /// What follows does not follow from what went out: blend.
+    torn: bool,
+    /// How far into a slice packet boundaries fell lately, in nanoseconds: packets must be here
+    /// when the slice is asked for, that much before they sound.
+    margin: i64,
+    looked: Instant,
+    estimator: Option<DelayEstimator>,
+    policy: PlayoutPolicy,
+    concealer: Option<Concealer>,
+    stretcher: Option<TimeStretcher>,
+    /// What was played and what is to come, for the stretcher; and what it made of it.
+    joined: Box<[f32]>,
+    stretched: Box<[f32]>,
+    /// Frames of an ended timeline's fade still to go out, and their number at its start.
+    fading: usize,
+    fade: usize,
+    last: Last,
+    trace: Option<TraceInput>,
+    spent: VecDeque<PacketBuf>,
+    pub(super) stats: PlayoutStats,
+}
+
+/// What delay is aimed at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Aim {
+    /// Nanoseconds from the luckiest arrival to the moment frames are asked for.
+    Fixed(i64),
+    /// What the estimator says.
+    Adaptive,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    /// Nothing plays. Where packets wait: the earliest local time at which `at` could have
+    /// arrived, over all of them.
+    Waiting(Option<(MediaTime, Instant)>),
+    Playing,
+}
+
+/// The newest of what [`Playout`](super::Playout) reports.
+#[derive(Debug, Clone, Copy, Default)]
+struct Last {
+    decision: Decision,
+    /// Frames.
+    packet: u32,
+    delay: i64,
+}
+
+impl Timeline {
+    pub(super) fn new(
+        config: &PlayoutConfig,
+        decoders: Vec<(u8, Box<dyn Decoder>)>,
+        format: StreamFormat,
+        look_ahead: Duration,
+    ) -> Result<Self, ConfigError> {
+        let frames = decoders.iter().map(|(_, d)| d.max_frames()).max();
+        let frames = frames.unwrap_or(0);
+        let buffer = JitterBuffer::new(config.width)?;
+        let concealer = match config.concealment {
+            Concealment::Silence => None,
+            Concealment::Waveform => Some(Concealer::new(format)?),
+        };
+        let (aim, estimator, stretcher) = match &config.latency {
+            Latency::Fixed(latency) => {
+                let hold = config.output_delay + look_ahead;
+                let estimator = match config.drift {
+                    DriftCorrection::Ignore => None,
+                    DriftCorrection::Resample => Some(DelayEstimator::new(&Default::default())?),
+                };
+                let latency = latency.saturating_sub(hold);
+                (Aim::Fixed(signed(latency)), estimator, None)
+            }
+            Latency::Adaptive(delay) => (
+                Aim::Adaptive,
+                Some(DelayEstimator::new(delay)?),
+                Some(TimeStretcher::new(format)?),
+            ),
+        };
+        let policy = match &config.latency {
+            Latency::Fixed(_) => PolicyConfig {
+                slack_above: i64::MAX,
+                slack_below: i64::MAX,
+                skip_above: i64::MAX,
+                stretch: Stretch::Forbidden,
+            },
+            Latency::Adaptive(delay) => PolicyConfig {
+                slack_above: SLACK_ABOVE,
+                slack_below: SLACK_BELOW,
+                skip_above: signed(delay.max).saturating_add(SKIP_BEYOND_MAX),
+                stretch: Stretch::Allowed,
+            },
+        };
+        let bridge = concealer.as_ref().map_or(0, Concealer::max_bridge);
+        let window = stretcher.as_ref().map_or(0, TimeStretcher::window);
+        let channels = format.channels.get();
+        Ok(Self {
+            format,
+            aim,
+            resync_after: format.rate.frames_in(config.resync_after),
+            spent: VecDeque::with_capacity(buffer.width() + SPENT_SLACK),
+            ahead: Ahead::new(frames + bridge.max(2 * window), channels),
+            decoders,
+            buffer,
+            state: State::Waiting(None),
+            next: MediaTime::default(),
+            generation: 0,
+            starved: 0,
+            held: 0,
+            synthesised: false,
+            ending: false,
+            torn: false,
+            margin: 0,
+            looked: Instant::EPOCH,
+            estimator,
+            policy: PlayoutPolicy::new(policy),
+            concealer,
+            joined: vec![0.0; window * channels].into_boxed_slice(),
+            stretched: vec![0.0; 2 * window * channels].into_boxed_slice(),
+            stretcher,
+            fading: 0,
+            fade: (format.rate.get() / FADE) as usize + 1,
+            last: Last::default(),
+            trace: None,
+            stats: PlayoutStats::default(),
+        })
+    }
+
+    pub(super) fn format(&self) -> StreamFormat {
+        self.format
+    }
+
+    /// Takes a packet in. The second value is its media time in nanoseconds, where it says
+    /// something about the sender's clock.
+    pub(super) fn insert(&mut self, packet: PacketBuf) -> (Inserted, Option<i64>) {
+        if self.trace.is_none() {
+            return self.admit(packet);
+        }
+        let mut arrival = Arrival {
+            at: packet.meta.arrival,
+            seq: packet.meta.seq,
+            media: packet.meta.at,
+            frames: self.frames_in(&packet).unwrap_or(0) as u32,
+            bytes: packet.payload().len() as u32,
+            generation: packet.meta.generation,
+            recovered: packet.meta.recovered,
+            synthesised: packet.meta.synthesised,
+            marker: packet.meta.marker,
+            outcome: Inserted::Queued,
+        };
+        let (outcome, telling) = self.admit(packet);
+        arrival.outcome = outcome;
+        self.trace(TraceEvent::Arrival(arrival));
+        (outcome, telling)
+    }
+
+    /// Nothing more is to come, unless it does.
+    pub(super) fn finish(&mut self) {
+        self.ending = true;
+    }
+
+    /// Where events go from now on.
+    pub(super) fn set_trace(&mut self, trace: Option<TraceInput>) -> Option<TraceInput> {
+        std::mem::replace(&mut self.trace, trace)
+    }
+
+    pub(super) fn trace(&mut self, event: TraceEvent) {
+        if let Some(t) = &mut self.trace {
+            t.push(event);
+        }
+    }
+
+    fn admit(&mut self, mut packet: PacketBuf) -> (Inserted, Option<i64>) {
+        let Some(frames) = self.frames_in(&packet) else {
+            self.stats.packets_undecodable += 1;
+            self.spend(packet);
+            return (Inserted::Undecodable, None);
+        };
+        packet.meta.frames = frames as u32;
+        self.ending = false;
+        self.synthesised = packet.meta.synthesised;
+        self.last.packet = packet.meta.frames;
+        if packet.meta.generation != self.generation {
+            self.generation = packet.meta.generation;
+            self.restart();
+            if let Some(e) = &mut self.estimator {
+                e.reset();
+            }
+        }
+        let (at, arrival, seq) = (packet.meta.at, packet.meta.arrival, packet.meta.seq);
+        let mut telling = None;
+        if self.estimator.is_some() && !packet.meta.recovered && !self.buffer.knows(seq) {
+            let media = self.format.rate.nanos_of(at.0);
+            let duration = self.format.rate.nanos_of(i64::from(packet.meta.frames));
+            if let Some(e) = &mut self.estimator {
+                e.observe(arrival, seq, media, duration);
+            }
+            telling = Some(media);
+        }
+        if let State::Playing = self.state
+            && at + i64::from(packet.meta.frames) <= self.next
+            && !self.buffer.knows(seq)
+        {
+            self.stats.packets_late += 1;
+            self.spend(packet);
+            return (Inserted::Late, telling);
+        }
+        let outcome = match self.buffer.insert(packet) {
+            Ok(()) => Inserted::Queued,
+            Err((Refusal::Duplicate, p)) => {
+                self.stats.packets_duplicate += 1;
+                self.spend(p);
+                return (Inserted::Duplicate, None);
+            }
+            Err((Refusal::Late, p)) => {
+                self.stats.packets_late += 1;
+                self.spend(p);
+                return (Inserted::Late, telling);
+            }
+            Err((Refusal::Overflow, p)) => {
+                self.stats.flushes += 1;
+                self.restart();
+                if let Err((_, p)) = self.buffer.insert(p) {
+                    self.spend(p);
+                }
+                Inserted::Flushed
+            }
+        };
+        let held = self.buffer.len() as u64;
+        self.stats.packets_buffered_max = self.stats.packets_buffered_max.max(held);
+        if let State::Waiting(anchor) = &mut self.state {
+            let luckiest = anchor.is_none_or(|(a, t)| {
+                // When this packet's time would have come by the anchor so far.
+                arrival.signed_since(t) < self.format.rate.nanos_of(at - a)
+            });
+            if luckiest {
+                *anchor = Some((at, arrival));
+            }
+        }
+        (outcome, telling)
+    }
+
+    /// Fills `out`, whose first frame is due at `now`.
+    pub(super) fn fill(&mut self, now: Instant, out: &mut [f32]) -> Pulled {
+        let ch = self.format.channels.get();
+        let mut pulled = Pulled::default();
+        let mut filled = 0;
+        while filled < out.len() {
+            let at = now + self.format.rate.duration_of((filled / ch) as u64);
+            let rest = &mut out[filled..];
+            if let State::Waiting(_) = self.state {
+                let idle = self.start_offset(at, rest.len() / ch);
+                let faded = self.idle(&mut rest[..idle * ch]);
+                pulled.concealed += faded;
+                pulled.idle += idle - faded;
+                filled += idle * ch;
+                continue;
+            }
+            let popped = if self.ahead.is_empty() {
+                self.step(at, at.signed_since(now), rest)
+            } else {
+                self.ahead.pop_into(rest)
+            };
+            pulled.decoded += popped.decoded;
+            pulled.concealed += popped.concealed;
+            filled += (popped.decoded + popped.concealed) * ch;
+        }
+        pulled.decision = self.last.decision;
+        pulled.delay = Duration::from_nanos(self.last.delay.max(0) as u64);
+        self.stats.account(&pulled);
+        pulled
+    }
+
+    pub(super) fn poll_recycled(&mut self) -> Option<PacketBuf> {
+        self.spent.pop_front()
+    }
+
+    pub(super) fn packets_buffered(&self) -> usize {
+        self.buffer.len()
+    }
+
+    pub(super) fn is_playing(&self) -> bool {
+        matches!(self.state, State::Playing)
+    }
+
+    /// Delay aimed at, counted from the luckiest arrival to the moment frames are asked for.
+    pub(super) fn target(&self) -> Duration {
+        Duration::from_nanos(self.target_nanos().max(0) as u64)
+    }
+
+    /// Delay that the network alone would need.
+    fn floor(&self) -> Duration {
+        match &self.estimator {
+            Some(e) => e.needed(),
+            None => self.target(),
+        }
+    }
+
+    /// By how much the frame due at `now` is later than aimed at, in nanoseconds; `None` while
+    /// nothing plays or nothing is known.
+    pub(super) fn error(&self, now: Instant) -> Option<i64> {
+        self.is_playing().then_some(())?;
+        Some(self.delay_at(now)? - self.target_nanos())
+    }
+
+    /// Whether the delay is to be kept to the frame, rather than in a band.
+    pub(super) fn steady(&self) -> bool {
+        matches!(self.aim, Aim::Fixed(_))
+    }
+
+    /// Delay of the newest decision.
+    pub(super) fn delay(&self) -> Duration {
+        Duration::from_nanos(self.last.delay.max(0) as u64)
+    }
+
+    /// Duration of the newest packet.
+    pub(super) fn ptime(&self) -> Duration {
+        self.format.rate.duration_of(u64::from(self.last.packet))
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.restart();
+        if let Some(e) = &mut self.estimator {
+            e.reset();
+        }
+        self.generation = 0;
+    }
+
+    fn target_nanos(&self) -> i64 {
+        match (self.aim, &self.estimator) {
+            (Aim::Fixed(latency), _) => latency,
+            (Aim::Adaptive, Some(e)) => signed(e.target()).saturating_add(self.margin),
+            (Aim::Adaptive, None) => 0,
+        }
+    }
+
+    /// Time by which the frame that is due at `now` behind all of `ahead` comes later than luck
+    /// would have allowed.
+    fn delay_at(&self, now: Instant) -> Option<i64> {
+        let rate = self.format.rate;
+        let lucky = self
+            .estimator
+            .as_ref()?
+            .lucky_arrival(rate.nanos_of(self.next.0))?;
+        Some(now.signed_since(lucky) + rate.nanos_of(self.ahead.frames() as i64))
+    }
+
+    /// Frames of silence before sound starts within the next `frames`; starts the timeline where
+    /// that is fewer than all.
+    fn start_offset(&mut self, now: Instant, frames: usize) -> usize {
+        let State::Waiting(Some((at, arrival))) = self.state else {
+            return frames;
+        };
+        let Some(head) = self.buffer.head().map(|p| p.meta.at) else {
+            return frames;
+        };
+        let rate = self.format.rate;
+        let lucky = self
+            .estimator
+            .as_ref()
+            .filter(|_| self.aim == Aim::Adaptive)
+            .and_then(|e| e.lucky_arrival(rate.nanos_of(head.0)))
+            .map_or((at, arrival), |lucky| (head, lucky));
+        let waited = now
+            .signed_since(lucky.1)
+            .saturating_sub(self.target_nanos());
+        // The frame due now, were the timeline running already.
+        let due = lucky.0 + rate.frames_in_nanos(waited);
+        let offset = head - due;
+        if offset >= frames as i64 {
+            return frames;
+        }
+        // A fixed latency leaves out what should have been heard already.
+        self.next = match self.aim {
+            Aim::Fixed(_) => due + offset.max(0),
+            Aim::Adaptive => head,
+        };
+        self.state = State::Playing;
+        self.starved = 0;
+        self.held = 0;
+        offset.max(0) as usize
+    }
+
+    /// Makes more to play: into `ahead`, or straight into `out` where it is made up. `offset`:
+    /// how far into the slice, in nanoseconds.
+    fn step(&mut self, now: Instant, offset: i64, out: &mut [f32]) -> Popped {
+        self.margin = offset.max(self.margin - self.fading_margin(now));
+        let rate = self.format.rate;
+        let head = self.buffer.head().map(|p| p.meta.at);
+        if let Some(head) = head
+            && self.held > 0
+        {
+            // What was lost is made up for by what stood in for it; only the rest is delay.
+            let missing = u64::try_from(head - self.next).unwrap_or(0);
+            self.next = self.next + self.held.min(missing) as i64;
+            self.held = 0;
+        }
+        if head.is_none() && self.ending {
+            self.restart();
+            return Popped::NONE;
+        }
+        if head.is_none() && self.synthesised {
+            // Nothing on the wire says what is missing: it is not lost but late.
+            match (self.aim, &mut self.estimator) {
+                (Aim::Adaptive, Some(e)) => e.reset(),
+                _ => {
+                    self.resync();
+                    return Popped::NONE;
+                }
+            }
+        }
+        let supply = match head.map(|head| head - self.next) {
+            None => Supply::Empty,
+            Some(gap) if gap > 0 => Supply::Gap(rate.nanos_of(gap)),
+            Some(_) => Supply::Ready,
+        };
+        let target = self.target_nanos();
+        let delay = self.delay_at(now).unwrap_or(target);
+        let concealed = rate.nanos_of(self.starved.min(1 << 40) as i64);
+        let observation = Observation {
+            now: i64::try_from(now.as_nanos()).unwrap_or(i64::MAX),
+            target,
+            delay,
+            supply,
+            concealed: concealed.max(i64::from(self.torn)),
+        };
+        let decision = self.policy.decide(observation);
+        self.last.decision = decision;
+        if supply == Supply::Ready {
+            self.last.delay = delay;
+        }
+        self.trace(TraceEvent::Decision {
+            at: now,
+            decision,
+            delay,
+            target: target.max(0) as u64,
+        });
+        let limit = self.policy.limit(observation);
+        match decision {
+            Decision::Skip(by) => {
+                if !self.skip(rate.frames_in_nanos(by).max(1)) {
+                    self.decode(now);
+                    self.remember();
+                }
+            }
+            Decision::Accelerate(effort) => self.accelerate(now, limit, effort),
+            Decision::PreemptiveExpand(effort) => self.expand_ahead(now, limit, effort),
+            Decision::Normal | Decision::Merge | Decision::Buffering => {
+                self.decode(now);
+                self.remember();
+            }
+            Decision::Expand | Decision::ComfortNoise => return self.expand(now, out),
+        }
+        Popped::NONE
+    }
+
+    /// By how much the margin shrinks since it was looked at last. Slowly: where clocks differ, the
+    /// boundaries wander through the slice and come back to its end only after minutes.
+    fn fading_margin(&mut self, now: Instant) -> i64 {
+        let passed = now.saturating_since(std::mem::replace(&mut self.looked, now));
+        let millis = passed.as_millis().min(MARGIN_MEMORY) as i64;
+        self.margin / MARGIN_MEMORY as i64 * millis
+    }
+
+    /// Decodes the packet whose time has come to the end of `ahead` and blends it where it does
+    /// not follow. Returns frames decoded.
+    fn decode(&mut self, now: Instant) -> usize {
+        let ch = self.format.channels.get();
+        let from = self.ahead.frames() * ch;
+        let frames = self.decode_raw(now, 0);
+        if frames > 0 {
+            self.ahead.grow(frames);
+            let blend = std::mem::take(&mut self.torn) || self.starved > 0;
+            self.starved = 0;
+            if let Some(c) = &mut self.concealer
+                && blend
+            {
+                let fresh = &mut self.ahead.samples_mut()[from..];
+                c.merge(fresh);
+            }
+        }
+        frames
+    }
+
+    /// Decodes the head of the buffer into `ahead`'s room, leaving `space` frames before it and
+    /// leaving out what lies before `next`, and moves `next` on. Returns frames decoded.
+    fn decode_raw(&mut self, now: Instant, space: usize) -> usize {
+        let Some(packet) = self.buffer.pop() else {
+            return 0;
+        };
+        let ch = self.format.channels.get();
+        let skip = usize::try_from(self.next - packet.meta.at).unwrap_or(0);
+        if skip >= packet.meta.frames as usize {
+            self.stats.packets_late += 1;
+            self.spend(packet);
+            return 0;
+        }
+        let room = self.ahead.room().get_mut(space * ch..).unwrap_or(&mut []);
+        let frames = self
+            .decoders
+            .iter_mut()
+            .find(|(pt, _)| *pt == packet.meta.payload_type)
+            .and_then(|(_, d)| d.decode(packet.payload(), room).ok())
+            .unwrap_or(0);
+        let kept = frames.saturating_sub(skip);
+        if kept == 0 {
+            self.stats.packets_undecodable += 1;
+        } else {
+            room.copy_within(skip * ch..frames * ch, 0);
+            self.next = self.next.max(packet.meta.at) + kept as i64;
+            let waited = now.saturating_since(packet.meta.arrival);
+            let aim = [self.target(), self.floor()];
+            self.stats.emitted(kept, waited, aim);
+        }
+        self.spend(packet);
+        kept
+    }
+
+    /// Plays consecutive packets shorter by at most `limit` nanoseconds.
+    fn accelerate(&mut self, now: Instant, limit: i64, effort: Effort) {
+        self.gather(now);
+        let ch = self.format.channels.get();
+        let frames = self.ahead.frames().min(self.window());
+        let limit = self.format.rate.frames_in_nanos(limit).max(0) as usize;
+        if let Some(s) = &mut self.stretcher {
+            let input = &self.ahead.samples()[..frames * ch];
+            let made = s.accelerate(input, &mut self.stretched, limit, effort);
+            self.exchange(now, frames, made, 0);
+        }
+        self.remember();
+    }
+
+    /// Plays consecutive packets longer by at most `limit` nanoseconds. What was played last may
+    /// be repeated, so that little has to be here.
+    fn expand_ahead(&mut self, now: Instant, limit: i64, effort: Effort) {
+        self.gather(now);
+        let ch = self.format.channels.get();
+        let frames = self.ahead.frames().min(self.window());
+        let limit = self.format.rate.frames_in_nanos(limit).max(0) as usize;
+        let lead = self.window() - frames;
+        let past = match &self.concealer {
+            Some(c) => c.recent(lead),
+            None => &[],
+        };
+        let (lead, room) = self.joined.split_at_mut(past.len());
+        lead.copy_from_slice(past);
+        room[..frames * ch].copy_from_slice(&self.ahead.samples()[..frames * ch]);
+        let played = past.len() / ch;
+        let all = played + frames;
+        if let Some(s) = &mut self.stretcher {
+            let input = &self.joined[..all * ch];
+            let made = s.expand_after(input, played, &mut self.stretched, limit, effort);
+            self.exchange(now, frames, made.saturating_sub(played), played);
+        }
+        self.remember();
+    }
+
+    /// Decodes consecutive packets until a window is full, as far as they are here.
+    fn gather(&mut self, now: Instant) {
+        loop {
+            self.decode(now);
+            let ready = self.buffer.head().is_some_and(|p| p.meta.at <= self.next);
+            if self.ahead.frames() >= self.window() || !ready {
+                return;
+            }
+        }
+    }
+
+    /// Puts `made` stretched frames, from `from` on, in the place of the first `frames` ahead.
+    fn exchange(&mut self, now: Instant, frames: usize, made: usize, from: usize) {
+        if made == frames {
+            return;
+        }
+        let ch = self.format.channels.get();
+        let changed = &self.stretched[from * ch..(from + made) * ch];
+        self.ahead.replace_front(frames, changed);
+        self.stats.stretched(frames, made);
+        self.policy
+            .stretched(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
+    }
+
+    fn window(&self) -> usize {
+        self.stretcher.as_ref().map_or(0, TimeStretcher::window)
+    }
+
+    /// Leaves `frames` of media out: of a gap any number, else whole packets, of which at least
+    /// one stays. Returns whether anything was left out.
+    fn skip(&mut self, frames: i64) -> bool {
+        let (from, to) = (self.next, self.next + frames);
+        match self.buffer.head().map(|p| p.meta.at) {
+            Some(head) if head > self.next => self.next = to.min(head),
+            _ => {
+                while self.buffer.len() > 1
+                    && let Some(head) = self.buffer.head()
+                    && head.meta.at + i64::from(head.meta.frames) <= to
+                    && let Some(packet) = self.buffer.pop()
+                {
+                    let end = packet.meta.at + i64::from(packet.meta.frames);
+                    self.next = self.next.max(end);
+                    self.stats.packets_discarded += 1;
+                    self.spend(packet);
+                }
+            }
+        }
+        self.stats.removed_samples_for_acceleration += (self.next - from).max(0) as u64;
+        let skipped = self.next > from;
+        self.torn |= skipped;
+        skipped
+    }
+
+    /// Makes up for what is missing: up to the next packet where that is here, so that both sides
+    /// are known; otherwise into `out` for as long as it is.
+    fn expand(&mut self, now: Instant, out: &mut [f32]) -> Popped {
+        let ch = self.format.channels.get();
+        if self.starved == 0 {
+            self.stats.concealment_events += 1;
+        }
+        let gap = self
+            .buffer
+            .head()
+            .map(|p| usize::try_from(p.meta.at - self.next).unwrap_or(usize::MAX));
+        let bridge = self.concealer.as_ref().map_or(0, Concealer::max_bridge);
+        let mut frames = out.len() / ch;
+        match gap {
+            Some(gap) if gap <= bridge => {
+                self.bridge(now, gap);
+                return Popped::NONE;
+            }
+            Some(gap) => frames = frames.min(gap - bridge),
+            None => {}
+        }
+        let out = &mut out[..frames * ch];
+        match &mut self.concealer {
+            Some(c) => c.extend(out),
+            None => out.fill(0.0),
+        }
+        self.stats.concealed(out, ch);
+        self.starved += frames as u64;
+        if gap.is_none() && self.aim == Aim::Adaptive {
+            self.held += frames as u64;
+        } else {
+            self.next = self.next + frames as i64;
+        }
+        if self.starved >= self.resync_after {
+            self.resync();
+        }
+        Popped {
+            decoded: 0,
+            concealed: frames,
+        }
+    }
+
+    /// Fills a gap of `gap` frames between what went out and the packet that waits, and takes
+    /// both into `ahead`.
+    fn bridge(&mut self, now: Instant, gap: usize) {
+        let frames = self.decode_raw(now, gap);
+        let ch = self.format.channels.get();
+        if let Some(c) = &mut self.concealer
+            && frames > 0
+        {
+            let room = self.ahead.room();
+            let (made, after) = room.split_at_mut(gap * ch);
+            let after = &after[..frames * ch];
+            c.bridge(made, after);
+            c.push(after);
+            self.stats.concealed(made, ch);
+            self.ahead.grow_bridged(gap, frames);
+            self.starved = 0;
+            self.torn = false;
+        }
+    }
+
+    /// Lets the concealer know what is going out.
+    fn remember(&mut self) {
+        if let Some(c) = &mut self.concealer {
+            c.push(self.ahead.samples());
+        }
+    }
+
+    fn frames_in(&self, packet: &PacketBuf) -> Option<usize> {
+        let (_, decoder) = self
+            .decoders
+            .iter()
+            .find(|(pt, _)| *pt == packet.meta.payload_type)?;
+        let frames = decoder.frames_in(packet.payload()).ok()?;
+        (1..=decoder.max_frames())
+            .contains(&frames)
+            .then_some(frames)
+    }
+
+    /// Ends a timeline that has starved. Packets held ahead of it keep their places and start
+    /// the next one at the time that is due to them.
+    fn resync(&mut self) {
+        self.stats.resyncs += 1;
+        let ahead = self.buffer.head().map(|p| (p.meta.at, p.meta.arrival));
+        if ahead.is_none() {
+            self.restart();
+        }
+        self.wait(ahead);
+        // Whatever comes next, it need not have been sent when its timestamp suggests.
+        if let Some(e) = &mut self.estimator {
+            e.reset();
+        }
+    }
+
+    fn restart(&mut self) {
+        while let Some(p) = self.buffer.pop() {
+            self.stats.packets_discarded += 1;
+            self.spend(p);
+        }
+        self.buffer.clear_floor();
+        for (_, d) in &mut self.decoders {
+            d.reset();
+        }
+        self.policy.reset();
+        self.wait(None);
+    }
+
+    fn wait(&mut self, anchor: Option<(MediaTime, Instant)>) {
+        if self.is_playing() && self.concealer.is_some() {
+            self.fading = self.fade;
+        }
+        self.state = State::Waiting(anchor);
+        self.ahead.clear();
+        self.starved = 0;
+        self.held = 0;
+        self.torn = false;
+    }
+
+    /// Fills `out` while nothing plays: what was heard last fades away, then silence. Returns
+    /// the frames that were not silent.
+    fn idle(&mut self, out: &mut [f32]) -> usize {
+        let ch = self.format.channels.get();
+        let frames = self.fading.min(out.len() / ch);
+        let (tail, silence) = out.split_at_mut(frames * ch);
+        silence.fill(0.0);
+        if let Some(c) = &mut self.concealer
+            && frames > 0
+        {
+            c.extend(tail);
+            let step = 1.0 / self.fade as f32;
+            for frame in tail.chunks_exact_mut(ch) {
+                let gain = self.fading as f32 * step;
+                self.fading -= 1;
+                frame.iter_mut().for_each(|s| *s *= gain);
+            }
+            self.stats.concealed(tail, ch);
+            if self.fading == 0 {
+                c.reset();
+            }
+        }
+        frames
+    }
+
+    fn spend(&mut self, packet: PacketBuf) {
+        if self.spent.len() < self.spent.capacity() {
+            self.spent.push_back(packet);
+        } else {
+            self.stats.buffers_dropped += 1;
+        }
+    }
+}
+
+fn signed(d: Duration) -> i64 {
+    i64::try_from(nanos(d)).unwrap_or(i64::MAX)
+}
+
+impl std::fmt::Debug for Timeline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Timeline")
+            .field("format", &self.format)
+            .field("state", &self.state)
+            .field("next", &self.next)
+            .field("buffered", &self.buffer.len())
+            .finish_non_exhaustive()
+    }
+}
+
+const MS: i64 = 1_000_000;
+const SLACK_ABOVE: i64 = 5 * MS;
+const SLACK_BELOW: i64 = 2 * MS;
+/// Delay above the greatest allowed one that is still played fast rather than left out.
+const SKIP_BEYOND_MAX: i64 = 200 * MS;
+/// Milliseconds.
+const MARGIN_MEMORY: u128 = 1_200_000;
+/// Frames of a second ÷ this over which sound fades when the timeline ends.
+const FADE: u32 = 100;
+/// Spent buffers kept beyond the jitter buffer's width before they are freed instead (counted).
+const SPENT_SLACK: usize = 64;

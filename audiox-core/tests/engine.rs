@@ -1,0 +1,115 @@
+//! The playout engine as a whole over simulated networks: the figures that are promised.
+#![cfg(test)]
+
+use std::time::Duration;
+
+use audiox_core::format::{Channels, SampleRate};
+use audiox_core::playout::Profile;
+use audiox_core::sim::{LinkConfig, Pair, PairReport};
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn pair(profile: Profile, ptime: u32, jitter: &str, seed: u64) -> Pair {
+    Pair::builder()
+        .format(SampleRate::HZ_48000, Channels::MONO)
+        .ptime(ptime * MS)
+        .playback_quantum(240)
+        .playout(profile.config())
+        .link(LinkConfig {
+            latency: 2 * MS,
+            jitter: jitter.parse().unwrap(),
+            ..LinkConfig::default()
+        })
+        .seed(seed)
+        .build()
+        .unwrap()
+}
+
+/// What was made up or came late between two reports.
+fn trouble(before: &PairReport, after: &PairReport) -> (u64, u64) {
+    (
+        after.playout.concealed_samples - before.playout.concealed_samples,
+        after.playout.packets_late - before.playout.packets_late,
+    )
+}
+
+#[test]
+fn on_a_wired_network_20_ms_are_enough_for_peaks_of_12() {
+    for ptime in [1, 2, 5] {
+        for seed in 0..4 {
+            let mut p = pair(Profile::Interactive, ptime, "12ms", seed);
+            let warm = p.run_for(5 * SECOND);
+            let target = p.receiver().playout().target_delay();
+            assert!(target <= 20 * MS, "{target:?}");
+            let end = p.run_for(55 * SECOND);
+            assert_eq!(trouble(&warm, &end), (0, 0), "{ptime} ms, seed {seed}");
+            let target = p.receiver().playout().target_delay();
+            assert!(target <= 20 * MS, "{target:?}");
+        }
+    }
+}
+
+#[test]
+fn the_defaults_stay_within_30_ms_there() {
+    for ptime in [1, 5] {
+        let mut p = pair(Profile::Balanced, ptime, "12ms", 5);
+        let warm = p.run_for(5 * SECOND);
+        let end = p.run_for(55 * SECOND);
+        assert_eq!(trouble(&warm, &end), (0, 0));
+        let target = p.receiver().playout().target_delay();
+        assert!(target <= 30 * MS, "{target:?}");
+    }
+}
+
+#[test]
+fn a_clean_network_costs_next_to_nothing() {
+    for (profile, most) in [(Profile::Interactive, 15), (Profile::Balanced, 25)] {
+        let mut p = pair(profile, 5, "none", 1);
+        let end = p.run_for(30 * SECOND);
+        assert_eq!(end.playout.concealed_samples, 0);
+        let delay = p.receiver().playout().ledger().jitter_buffer;
+        assert!(delay <= most * MS, "{profile}: {delay:?}");
+    }
+}
+
+#[test]
+fn the_spikes_of_wifi_are_bridged_by_the_least_delay_that_can() {
+    for profile in Profile::ALL {
+        for decay in ["140ms", "40ms"] {
+            let mut p = pair(profile, 10, &format!("spikes:140ms/1.5s/{decay}"), 3);
+            let warm = p.run_for(10 * SECOND);
+            let end = p.run_for(590 * SECOND);
+            let target = p.receiver().playout().target_delay();
+            // A quantum's margin on top of what the network calls for.
+            assert!(target <= 155 * MS, "{profile}: {target:?}");
+            let (concealed, _) = trouble(&warm, &end);
+            let share = concealed as f64 / (590.0 * 48_000.0);
+            assert!(share < 0.001, "{profile} {decay}: {share}");
+        }
+    }
+}
+
+#[test]
+fn loss_alone_never_raises_the_delay() {
+    let delay = |loss: &str| {
+        let mut p = Pair::builder()
+            .ptime(10 * MS)
+            .playout(Profile::Balanced.config())
+            .link(LinkConfig {
+                loss: loss.parse().unwrap(),
+                jitter: "3ms".parse().unwrap(),
+                ..LinkConfig::default()
+            })
+            .seed(9)
+            .build()
+            .unwrap();
+        p.run_for(60 * SECOND);
+        p.receiver().playout().target_delay()
+    };
+    let without = delay("none");
+    for loss in ["1%", "20%", "bursts:5%,4"] {
+        let with = delay(loss);
+        assert!(with <= without + 2 * MS, "{loss}: {with:?} {without:?}");
+    }
+}
