@@ -1,11 +1,15 @@
 //! Audio over UDP and RTP: paced streams out, aligned recordings in.
 //!
 //! [`streamer`] sends any number of sources in real time from one thread, in step with each
-//! other and with streamers on other machines.
+//! other and with streamers on other machines; [`node`] records; [`player`] plays as a
+//! listener would hear it; [`listener`] only listens, to tell how a stream fares.
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod listener;
 pub mod node;
+pub mod player;
+mod port;
 pub mod streamer;
 
 pub use error::Error;

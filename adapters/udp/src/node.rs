@@ -17,13 +17,13 @@ use audiox_net::clock::Clock;
 use audiox_net::stop::StopFlag;
 
 use crate::Error;
+use crate::port::Port;
 
 mod gaps;
 mod lag;
 mod lane;
 mod listen;
 mod output;
-mod port;
 mod recorder;
 mod recording;
 mod report;
@@ -31,11 +31,11 @@ mod track;
 
 pub use gaps::{Gap, GapCause};
 pub use lane::{Alignment, LaneStats, Mismatch};
+pub(crate) use listen::MAX_DATAGRAM;
 pub use listen::{Content, Listen};
 pub use output::{SinkFactory, Target};
 pub use report::{NodeReport, StreamReport};
 
-use port::Port;
 use recorder::Recorder;
 
 /// What a [`Node`] is made with.

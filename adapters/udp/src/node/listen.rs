@@ -144,7 +144,7 @@ impl Listen {
         })
     }
 
-    pub(super) fn ingress(&self) -> IngressConfig {
+    pub(crate) fn ingress(&self) -> IngressConfig {
         match &self.content {
             Content::Raw { pcm, format } => IngressConfig::raw(*pcm, format.channels, format.rate),
             Content::Rtp { formats, .. } => IngressConfig::rtp(
@@ -156,7 +156,7 @@ impl Listen {
         }
     }
 
-    pub(super) fn decoders(&self, registry: &CodecRegistry) -> Result<Vec<PayloadReader>, Error> {
+    pub(crate) fn decoders(&self, registry: &CodecRegistry) -> Result<Vec<PayloadReader>, Error> {
         match &self.content {
             Content::Raw { pcm, format } => Ok(vec![PayloadReader {
                 payload_type: 0,
@@ -182,10 +182,10 @@ impl Listen {
 }
 
 /// A payload type's decoder, and what its samples should be stored as.
-pub(super) struct PayloadReader {
-    pub(super) payload_type: u8,
-    pub(super) stored: SampleFormat,
-    pub(super) decoder: Box<dyn Decoder>,
+pub(crate) struct PayloadReader {
+    pub(crate) payload_type: u8,
+    pub(crate) stored: SampleFormat,
+    pub(crate) decoder: Box<dyn Decoder>,
 }
 
 fn rtp_format(rtp: &RtpEndpoint) -> Result<(u8, CodecSpec), Error> {
@@ -258,4 +258,4 @@ fn known() -> String {
 /// First dynamic payload type (RFC 3551 section 3).
 const FIRST_DYNAMIC: u8 = 96;
 /// Longest datagram taken: the originals send blocks of up to 2 048 bytes and more.
-pub(super) const MAX_DATAGRAM: usize = 9_216;
+pub(crate) const MAX_DATAGRAM: usize = 9_216;

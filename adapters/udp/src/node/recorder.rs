@@ -19,10 +19,10 @@ use super::NodeConfig;
 use super::lane::{Lane, LaneId};
 use super::listen::{Content, PayloadReader};
 use super::output::Tracks;
-use super::port::Port;
 use super::recording::{Layout, Place, Recording};
 use super::report::{NodeReport, StreamReport, write_sidecar};
 use crate::Error;
+use crate::port::Port;
 
 /// Everything that the recorder thread owns.
 pub(super) struct Recorder {

@@ -16,40 +16,40 @@ use audiox_net::clock::Clock;
 use audiox_net::stop::StopFlag;
 use audiox_net::udp::{RecvOutcome, RtpSockets, UdpTransport};
 
-use super::listen::{Content, Listen, MAX_DATAGRAM};
 use crate::Error;
+use crate::node::{Content, Listen, MAX_DATAGRAM};
 
-/// The recorder's end of a port.
-pub(super) struct Port {
-    pub(super) media: PacketOutput,
-    pub(super) reports: Receiver<Report>,
-    pub(super) origins: Arc<Origins>,
-    pub(super) control: Option<Arc<UdpTransport>>,
-    pub(super) local: SocketAddr,
-    pub(super) counts: Arc<Counts>,
+/// The reading end of a port.
+pub(crate) struct Port {
+    pub(crate) media: PacketOutput,
+    pub(crate) reports: Receiver<Report>,
+    pub(crate) origins: Arc<Origins>,
+    pub(crate) control: Option<Arc<UdpTransport>>,
+    pub(crate) local: SocketAddr,
+    pub(crate) counts: Arc<Counts>,
     threads: Vec<JoinHandle<()>>,
 }
 
 /// An RTCP datagram as it came.
-pub(super) struct Report {
-    pub(super) arrival: Instant,
-    pub(super) from: SocketAddr,
-    pub(super) datagram: Vec<u8>,
+pub(crate) struct Report {
+    pub(crate) arrival: Instant,
+    pub(crate) from: SocketAddr,
+    pub(crate) datagram: Vec<u8>,
 }
 
 /// Counters of the socket threads.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
-    pub(super) truncated: AtomicU64,
-    pub(super) overrun: AtomicU64,
-    pub(super) refused_origins: AtomicU64,
-    pub(super) errors: AtomicU64,
+pub(crate) struct Counts {
+    pub(crate) truncated: AtomicU64,
+    pub(crate) overrun: AtomicU64,
+    pub(crate) refused_origins: AtomicU64,
+    pub(crate) errors: AtomicU64,
 }
 
 /// Addresses that media came from, by the number the ingress knows them by. Bounded: addresses
 /// beyond the limit are turned away.
 #[derive(Debug)]
-pub(super) struct Origins {
+pub(crate) struct Origins {
     known: Mutex<HashMap<SocketAddr, Origin>>,
     limit: usize,
 }
@@ -76,7 +76,7 @@ impl Origins {
     }
 
     /// The address with this number.
-    pub(super) fn address(&self, origin: Origin) -> Option<SocketAddr> {
+    pub(crate) fn address(&self, origin: Origin) -> Option<SocketAddr> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.iter().find(|(_, o)| **o == origin).map(|(a, _)| *a)
     }
@@ -84,7 +84,7 @@ impl Origins {
 
 impl Port {
     /// Opens the sockets and starts their threads.
-    pub(super) fn open(
+    pub(crate) fn open(
         listen: &Listen,
         clock: Clock,
         stop: &StopFlag,
@@ -139,7 +139,7 @@ impl Port {
     }
 
     /// Waits for the threads, which end soon after the stop flag is set.
-    pub(super) fn join(&mut self) {
+    pub(crate) fn join(&mut self) {
         for thread in self.threads.drain(..) {
             // A panic there is a bug of ours and has printed itself.
             let _ = thread.join();
