@@ -1,18 +1,22 @@
 //! The command line: what is asked for, and what is told about it.
 
 mod compare;
+mod doctor;
 mod failure;
 mod interrupt;
 mod link;
 mod meter;
 mod model;
 mod output;
+mod play;
 mod plot;
 mod recv;
+mod replay;
 mod send;
 mod sidecar;
 mod sim;
 mod text;
+mod tracefile;
 mod usage;
 mod value;
 
@@ -59,10 +63,13 @@ struct Common {
 enum Command {
     Send(Box<send::SendArgs>),
     Recv(Box<recv::RecvArgs>),
+    Play(Box<play::PlayArgs>),
     Link(link::RelayArgs),
     Sim(sim::SimArgs),
     Plot(plot::PlotArgs),
     Compare(compare::CompareArgs),
+    Replay(replay::ReplayArgs),
+    Doctor(doctor::DoctorArgs),
 }
 
 /// Runs the command and says how it went.
@@ -87,10 +94,13 @@ fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Send(args) => send::run(*args, Output::new(mode)),
         Command::Recv(args) => recv::run(*args, Output::new(mode)),
+        Command::Play(args) => play::run(*args, Output::new(mode)),
         Command::Link(args) => link::run(args, Output::new(mode)),
         Command::Sim(args) => sim::run(args, Output::new(mode)),
         Command::Plot(args) => plot::run(args, &Output::new(mode)),
         Command::Compare(args) => compare::run(args, &Output::new(mode)),
+        Command::Replay(args) => replay::run(args, &Output::new(mode)),
+        Command::Doctor(args) => doctor::run(args, Output::new(mode)),
     }
 }
 
@@ -112,6 +122,7 @@ Examples:
   audiox send take1.wav take2.wav --to udp://192.168.2.20:12345
   audiox send recordings/ --to 'rtp://239.1.2.3:5004?codec=L24&ptime=5' --sdp session.sdp
   audiox recv session.sdp --to multitrack.wav
+  audiox play session.sdp --to heard.wav --profile interactive --trace call.trace
   audiox send tone:440 --to rtp://127.0.0.1:5004
 
 Exit codes: 0 done (also after one Ctrl-C), 1 failed, 2 wrong usage, 130 after a second Ctrl-C.";

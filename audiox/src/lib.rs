@@ -25,6 +25,7 @@
 //! | name sources and sinks as the command does | [`sources_from_str`], [`sink_from_str`], [`Endpoint`] |
 //! | copy sources into files and pipes | [`Transfer`] |
 //! | send audio of a program's own | a [`Source`] in a [`StreamSpec`] for a [`Streamer`] |
+//! | hear what comes as a listener would, delay adapted and losses concealed | [`play`](play()), a [`Player`] |
 //! | take received audio into a program | a [`Sink`] by [`Target::Sinks`] of a [`Node`] |
 //! | compare a recording with its original, draw both | [`compare`], [`plot`] |
 //! | try a program against a bad network in virtual time | `core::sim` (feature `sim` of audiox-core) |
@@ -61,6 +62,7 @@
 //! [`Sink`]: core::source::Sink
 //! [`Target::Sinks`]: udp::node::Target::Sinks
 //! [`Node`]: udp::node::Node
+//! [`Player`]: udp::player::Player
 #![forbid(unsafe_code)]
 
 pub use audiox_core as core;
@@ -70,6 +72,7 @@ pub use audiox_udp as udp;
 
 pub mod compare;
 pub mod error;
+pub mod play;
 pub mod plot;
 pub mod recv;
 pub mod send;
@@ -80,6 +83,7 @@ pub mod transfer;
 
 pub use audiox_net::Endpoint;
 pub use error::Error;
+pub use play::{PlayBuilder, play};
 pub use recv::{RecvBuilder, recv};
 pub use send::{SendBuilder, send};
 pub use sink::{SinkName, sink_from_str};

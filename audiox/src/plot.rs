@@ -16,9 +16,11 @@
 //! ```
 
 mod axis;
+mod delay;
 mod envelope;
 mod text;
 
+pub use delay::DelayPicture;
 pub use envelope::{Envelope, Extent};
 
 use std::fmt::{self, Write};

@@ -1,9 +1,11 @@
 //! `audiox sim`: a sender, a bad network and a receiver in virtual time.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use audiox::core::ConfigError;
 use audiox::core::codec::{CodecSpec, PcmCoding};
+use audiox::core::playout::{PlayoutConfig, Profile};
 use audiox::core::sim::{Pair, PairReport};
 use clap::Args;
 use serde_json::{Value, json};
@@ -14,6 +16,7 @@ use super::model::{self, LinkArgs};
 use super::output::{Output, round};
 use super::send::millis;
 use super::text::{Clock, Short, count};
+use super::tracefile::TraceFile;
 use super::value;
 
 /// Simulate a sender, a bad network and a receiver in virtual time
@@ -29,9 +32,16 @@ pub(super) struct SimArgs {
     /// Duration of a packet in milliseconds, or with a unit (125us)
     #[arg(long, value_name = "TIME", default_value = "20", value_parser = value::ptime)]
     ptime: Duration,
-    /// How long the receiver waits before it plays
+    /// How long the receiver waits before it plays, every frame untouched
     #[arg(long, value_name = "TIME", default_value = "60ms", value_parser = value::duration)]
+    #[arg(conflicts_with = "profile")]
     playout: Duration,
+    /// Play as a listener hears it: interactive, balanced or robust
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<Profile>,
+    /// Write every arrival and decision to this file, for `audiox replay` and `audiox doctor`
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
     /// By how many parts per million the sender's audio clock is faster than the receiver's
     #[arg(
         long,
@@ -65,7 +75,10 @@ impl SimArgs {
             .format(self.codec.rate, self.codec.channels)
             .coding(coding)
             .ptime(self.ptime)
-            .latency(self.playout)
+            .playout(match self.profile {
+                Some(profile) => profile.config(),
+                None => PlayoutConfig::exact(self.playout),
+            })
             .capture_ppm(self.drift_ppm)
             .link(self.link.config())
             .seed(self.link.seed);
@@ -78,6 +91,13 @@ impl SimArgs {
 
 pub(super) fn run(args: SimArgs, mut output: Output) -> Result<(), Failure> {
     let mut pair = args.pair()?;
+    let mut trace = match &args.trace {
+        Some(path) => {
+            let (head, events) = pair.trace(TRACED);
+            Some((TraceFile::create(path, &head)?, events))
+        }
+        None => None,
+    };
     let interrupt = Interrupt::install()?;
     output.go_through(STEPS);
     let mut report = pair.report();
@@ -85,12 +105,24 @@ pub(super) fn run(args: SimArgs, mut output: Output) -> Result<(), Failure> {
     for step in 1..=STEPS {
         let until = args.duration.mul_f64(step as f64 / STEPS as f64);
         let until = if step == STEPS { args.duration } else { until };
-        report = pair.run_for(until - done);
-        done = until;
+        while done < until {
+            let part = match trace {
+                Some(_) => (until - done).min(Duration::from_secs(1)),
+                None => until - done,
+            };
+            report = pair.run_for(part);
+            done += part;
+            if let Some((file, events)) = &mut trace {
+                file.drain(events)?;
+            }
+        }
         output.progress(step);
         if interrupt.requested() {
             break;
         }
+    }
+    if let Some((file, _)) = trace {
+        file.finish()?;
     }
     let took = output.elapsed();
     output.summary(|| text(&report, took), || describe(&report))
@@ -117,6 +149,16 @@ fn text(r: &PairReport, took: Duration) -> String {
             p.packets_duplicate,
             s.packets_out_of_order,
             Short(s.jitter),
+        ));
+    }
+    let stretched = p.inserted_samples_for_deceleration + p.removed_samples_for_acceleration;
+    if stretched > 0 {
+        lines.push(format!(
+            "delay {} of {} wanted, on average; put in {}, left out {} frames",
+            Short(p.mean_jitter_buffer_delay()),
+            Short(p.mean_target_delay()),
+            p.inserted_samples_for_deceleration,
+            p.removed_samples_for_acceleration,
         ));
     }
     lines.push(format!(
@@ -166,6 +208,9 @@ fn describe(r: &PairReport) -> Value {
             "frames_decoded": p.frames_decoded,
             "concealed_samples": p.concealed_samples,
             "concealment_events": p.concealment_events,
+            "inserted_samples_for_deceleration": p.inserted_samples_for_deceleration,
+            "removed_samples_for_acceleration": p.removed_samples_for_acceleration,
+            "target_ms": millis(p.mean_target_delay()),
             "packets_late": p.packets_late,
             "packets_duplicate": p.packets_duplicate,
             "resyncs": p.resyncs,
@@ -180,6 +225,8 @@ fn describe(r: &PairReport) -> Value {
 }
 
 const STEPS: u64 = 100;
+/// Events of a second at most: packets and pulls of an eighth of a millisecond.
+const TRACED: usize = 1 << 16;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -187,5 +234,7 @@ Examples:
     audiox sim --loss 2% --jitter 30ms --seed 7
   A day between clocks that are 50 ppm apart:
     audiox sim --duration 24h --drift-ppm 50
+  Wi-Fi, as a listener hears it, and a trace to try other settings on:
+    audiox sim --profile balanced --jitter spikes:140ms/1.5s --trace wifi.trace
   Small packets through a bottleneck:
     audiox sim --codec L24/48000/2 --ptime 1 --rate 4Mbit/20ms --playout 40ms";
