@@ -29,13 +29,27 @@ pub trait Encoder: Send {
 
     /// Encodes at most [`frames_per_packet`](Self::frames_per_packet) frames and returns the
     /// payload's length. A shorter block is the stream's last: PCM writes it short, a codec with
-    /// fixed packet lengths pads it with silence.
+    /// fixed packet lengths pads it with silence. A length of 0 says that this packet need not
+    /// travel: it is silence, and the receiver makes it up.
     ///
     /// # Errors
     /// The block is too long or of another channel count, or `payload` too small.
     fn encode(&mut self, input: AudioRef<'_>, payload: &mut [u8]) -> Result<usize, EncodeError>;
 
-    /// Forgets the past: the next packet starts a stream.
+    /// Frames by which decoded audio is late against what was encoded.
+    fn lookahead(&self) -> usize {
+        0
+    }
+
+    /// Which part of the packets is being lost, 0 to 1, from receivers' reports; a codec with
+    /// redundancy of its own makes as much of it as that takes.
+    fn set_expected_loss(&mut self, _fraction: f32) {}
+
+    /// Aims for this many bits a second, all channels together, from the next packet on. Codecs
+    /// of one bitrate stay at it; others take the nearest they have.
+    fn set_bitrate(&mut self, _bits_per_second: u32) {}
+
+    /// Forgets the past: the next packet starts a stream. Settings stay.
     fn reset(&mut self);
 }
 

@@ -181,6 +181,8 @@ impl Sender {
             let frames = block.frames();
             let payload = buf.get_mut(header..).unwrap_or_default();
             match self.encoder.encode(block, payload) {
+                // Silence that need not travel.
+                Ok(0) => self.skip(frames as u64),
                 Ok(len) => {
                     self.sent(frames, len);
                     return Some(Transmit {

@@ -26,6 +26,10 @@ impl EncodingName {
     pub const PCMU: Self = Self(Cow::Borrowed("PCMU"));
     /// G.711 A-law (RFC 3551 section 4.5.14).
     pub const PCMA: Self = Self(Cow::Borrowed("PCMA"));
+    /// Opus of one or two channels (RFC 7587).
+    pub const OPUS: Self = Self(Cow::Borrowed("opus"));
+    /// Opus of any number of channels, as WebRTC names it. Not registered.
+    pub const MULTIOPUS: Self = Self(Cow::Borrowed("multiopus"));
 
     /// A name from its text.
     ///
