@@ -2,7 +2,8 @@
 # Installs what a profile needs and this machine lacks; says nothing to install, and is quick,
 # when all of it is there.
 #
-#   base   make, a linker for Rust, certificates for the crate registry
+#   base   make, a linker for Rust, cmake and a C compiler for libopus, certificates for the
+#          crate registry
 #   test   base + cargo-nextest, ffmpeg and GStreamer (peers of the interop tests)
 #   lint   base + rustfmt, clippy, a C++ compiler (the fuzz targets must build)
 #   fuzz   base + cargo-fuzz and a C++ compiler
@@ -29,6 +30,7 @@ want_compiler() { # package, command, language
 want_base() {
     want make make
     want_compiler gcc cc c
+    want cmake cmake
     [ -n "$(ls -A /etc/ssl/certs 2>/dev/null)" ] || packages+=(ca-certificates)
 }
 

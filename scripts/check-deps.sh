@@ -39,5 +39,11 @@ if grep -rnwE 'AWS|Amazon|S3|[Rr]edis|tonic|libopus|MinIO' --include='*.rs' --in
     fail "a vendor's name outside adapters/"
 fi
 
+# C is called in one place.
+if grep -rnw unsafe --include='*.rs' --exclude-dir=tests --exclude-dir=target ./*/src adapters/*/src |
+    grep -v '^adapters/opus/src/raw'; then
+    fail "unsafe code outside adapters/opus/src/raw.rs"
+fi
+
 [ "$failed" = 0 ] && echo "dependency rules hold"
 exit $failed

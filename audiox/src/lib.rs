@@ -50,8 +50,11 @@
 //!
 //! # Features
 //!
-//! `cli`, on by default, is the `audiox` command; a program that embeds the library leaves it out
-//! with `default-features = false`.
+//! - `cli`, on by default, is the `audiox` command; a program that embeds the library leaves it
+//!   out with `default-features = false`.
+//! - `opus`, on by default, is the Opus codec. It builds libopus, which takes cmake and a C
+//!   compiler.
+//! - `dred` adds to it redundancy and concealment by neural networks, and 2 MB to the program.
 //!
 //! [`snapshot`]: udp::streamer::StreamerHandle::snapshot
 //! [`stop`]: udp::streamer::StreamerHandle::stop
@@ -68,8 +71,11 @@
 pub use audiox_core as core;
 pub use audiox_io as io;
 pub use audiox_net as net;
+#[cfg(feature = "opus")]
+pub use audiox_opus as opus;
 pub use audiox_udp as udp;
 
+pub mod codecs;
 pub mod compare;
 pub mod error;
 pub mod play;
@@ -82,6 +88,7 @@ pub mod time;
 pub mod transfer;
 
 pub use audiox_net::Endpoint;
+pub use codecs::codecs;
 pub use error::Error;
 pub use play::{PlayBuilder, play};
 pub use recv::{RecvBuilder, recv};

@@ -175,7 +175,7 @@ fn payloads_never_exceed_what_they_may_take() {
             let format = format(48_000, 2);
             let mut encoder = OpusEncoder::new(&config, format, frames).unwrap();
             assert_eq!(encoder.max_payload_len(), max_payload);
-            let mut decoder = OpusDecoder::new(&config, format, frames).unwrap();
+            let decoder = OpusDecoder::new(&config, format, frames).unwrap();
             let input = tones(format, 48_000 / 2, None);
             for payload in payloads(&mut encoder, &input) {
                 assert!((1..=max_payload).contains(&payload.len()));

@@ -107,7 +107,7 @@ fn states_work_on_the_thread_they_are_moved_to_and_start_over_after_a_reset() {
             (payload, out)
         };
         let here = run();
-        let there = std::thread::spawn(move || run()).join().unwrap();
+        let there = std::thread::spawn(run).join().unwrap();
         assert!(here == there);
     }
 }

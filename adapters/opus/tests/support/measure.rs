@@ -4,6 +4,8 @@
 use audiox_core::block::AudioRef;
 use audiox_core::codec::{Decoder, Encoder};
 use audiox_core::format::{Channels, SampleRate, StreamFormat};
+use audiox_core::source::Source;
+use audiox_io::WavSource;
 
 pub(crate) fn format(rate: u32, channels: u16) -> StreamFormat {
     StreamFormat::new(
@@ -38,6 +40,17 @@ pub(crate) fn voice(rate: u32, frames: usize) -> Vec<f32> {
             (x * 0.12) as f32
         })
         .collect()
+}
+
+/// Recorded speech, mono at 24 kHz.
+pub(crate) fn speech() -> Vec<f32> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/speech.wav");
+    let mut source = WavSource::open(path).unwrap();
+    assert_eq!(source.format(), format(24_000, 1));
+    let mut all = vec![0.0; 24_000 * 20];
+    let frames = source.read(&mut all).unwrap();
+    all.truncate(frames);
+    all
 }
 
 /// One sine for each channel, each of another frequency; those of `low` channels, below 100 Hz.
