@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use audiox_core::format::{Channels, SampleRate};
 use audiox_core::playout::Profile;
-use audiox_core::sim::{LinkConfig, Pair, PairReport};
+use audiox_core::sim::link::{WIFI_LOADED, wifi_trace};
+use audiox_core::sim::{Jitter, LinkConfig, Pair, PairReport};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -86,6 +87,54 @@ fn the_spikes_of_wifi_are_bridged_by_the_least_delay_that_can() {
             let (concealed, _) = trouble(&warm, &end);
             let share = concealed as f64 / (590.0 * 48_000.0);
             assert!(share < 0.001, "{profile} {decay}: {share}");
+        }
+    }
+}
+
+#[test]
+fn ten_minutes_of_wifi_are_followed_up_and_down() {
+    for profile in Profile::ALL {
+        for ptime in [5, 10, 20] {
+            let link = LinkConfig {
+                latency: 2 * MS,
+                jitter: Jitter::Trace(wifi_trace(ptime * MS)),
+                ..LinkConfig::default()
+            };
+            let mut p = Pair::builder()
+                .format(SampleRate::HZ_48000, Channels::MONO)
+                .ptime(ptime * MS)
+                .playback_quantum(240)
+                .playout(profile.config())
+                .link(link)
+                .build()
+                .unwrap();
+            // As it is before the load comes …
+            p.run_for(WIFI_LOADED[0] - SECOND);
+            let playing = |p: &Pair| {
+                let playout = p.receiver().playout();
+                [playout.target_delay(), playout.ledger().jitter_buffer]
+            };
+            let floor = playing(&p);
+            // … while it is there …
+            let warm = p.run_for(11 * SECOND);
+            let mut most = Duration::ZERO;
+            for _ in (WIFI_LOADED[0] + 10 * SECOND).as_secs()..WIFI_LOADED[1].as_secs() {
+                p.run_for(SECOND);
+                most = most.max(p.receiver().playout().target_delay());
+            }
+            let loaded = p.report();
+            let what = format!("{profile}, {ptime} ms: {most:?}, {floor:?}");
+            assert!(most <= 150 * MS, "{what}");
+            let (concealed, _) = trouble(&warm, &loaded);
+            let heard = loaded.frames_played - warm.frames_played;
+            assert!(concealed * 1_000 < heard, "{what}: {concealed}");
+            // … and ten seconds after it has gone.
+            p.run_for(10 * SECOND);
+            let after = playing(&p);
+            assert!(after[0] <= floor[0].mul_f64(1.2), "{what}: {after:?}");
+            // What is within 5 ms of the target is left alone.
+            let band = floor[1].mul_f64(1.2).max(floor[1] + 5 * MS);
+            assert!(after[1] <= band, "{what}: {after:?}");
         }
     }
 }

@@ -69,7 +69,7 @@ pub enum Decision {
 /// The bands about the target, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PolicyConfig {
-    /// Delay above the target that is left alone, at least; or a quarter of the target.
+    /// Delay above the target that is left alone, at least; or a sixth of the target.
     pub slack_above: i64,
     /// Delay below the target that is left alone, at least; or a sixteenth of the target. Less
     /// than above: what is missing below is heard as a gap.
@@ -139,7 +139,7 @@ impl PlayoutPolicy {
 
     /// How far the delay may lie above the target.
     fn above(&self, o: Observation) -> i64 {
-        self.config.slack_above.max(o.target / 4)
+        self.config.slack_above.max(o.target / 6)
     }
 
     /// The most, in nanoseconds, by which a decision to stretch may change the length: not beyond
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn inside_the_band_nothing_is_done() {
         let policy = PlayoutPolicy::new(CONFIG);
-        for delay in 38..=50 {
+        for delay in 38..=46 {
             assert_eq!(policy.decide(at(delay, Supply::Ready)), Decision::Normal);
         }
     }

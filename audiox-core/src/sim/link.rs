@@ -13,10 +13,12 @@ mod jitter;
 mod loss;
 #[cfg(test)]
 mod tests;
+mod wifi;
 
 pub use config::{LinkConfig, Order, RateLimit, Reorder};
 pub use jitter::Jitter;
 pub use loss::Loss;
+pub use wifi::{WIFI_LOADED, WIFI_TRACE, wifi_trace};
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
