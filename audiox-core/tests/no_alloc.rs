@@ -4,6 +4,9 @@
 #[path = "support/counting.rs"]
 mod counting;
 
+#[path = "no_alloc/engine.rs"]
+mod engine;
+
 #[path = "no_alloc/resample.rs"]
 mod resample;
 

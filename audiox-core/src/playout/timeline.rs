@@ -1,5 +1,8 @@
 //! The stream side of playout: packets in, frames at the stream's own rate out.
 
+mod filling;
+mod stretching;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -14,7 +17,7 @@ use crate::jitter::policy::{Decision, Observation, PlayoutPolicy, PolicyConfig, 
 use crate::jitter::{DelayEstimator, JitterBuffer, Refusal};
 use crate::packet::PacketBuf;
 use crate::stats::PlayoutStats;
-use crate::stretch::{Effort, TimeStretcher};
+use crate::stretch::TimeStretcher;
 use crate::time::{Instant, MediaTime, nanos};
 use crate::trace::{Arrival, TraceEvent, TraceInput};
 
@@ -558,160 +561,6 @@ impl Timeline {
         kept
     }
 
-    /// Plays consecutive packets shorter by at most `limit` nanoseconds.
-    fn accelerate(&mut self, now: Instant, limit: i64, effort: Effort) {
-        self.gather(now);
-        let ch = self.format.channels.get();
-        let frames = self.ahead.frames().min(self.window());
-        let limit = self.format.rate.frames_in_nanos(limit).max(0) as usize;
-        if let Some(s) = &mut self.stretcher {
-            let input = &self.ahead.samples()[..frames * ch];
-            let made = s.accelerate(input, &mut self.stretched, limit, effort);
-            self.exchange(now, frames, made, 0);
-        }
-        self.remember();
-    }
-
-    /// Plays consecutive packets longer by at most `limit` nanoseconds. What was played last may
-    /// be repeated, so that little has to be here.
-    fn expand_ahead(&mut self, now: Instant, limit: i64, effort: Effort) {
-        self.gather(now);
-        let ch = self.format.channels.get();
-        let frames = self.ahead.frames().min(self.window());
-        let limit = self.format.rate.frames_in_nanos(limit).max(0) as usize;
-        let lead = self.window() - frames;
-        let past = match &self.concealer {
-            Some(c) => c.recent(lead),
-            None => &[],
-        };
-        let (lead, room) = self.joined.split_at_mut(past.len());
-        lead.copy_from_slice(past);
-        room[..frames * ch].copy_from_slice(&self.ahead.samples()[..frames * ch]);
-        let played = past.len() / ch;
-        let all = played + frames;
-        if let Some(s) = &mut self.stretcher {
-            let input = &self.joined[..all * ch];
-            let made = s.expand_after(input, played, &mut self.stretched, limit, effort);
-            self.exchange(now, frames, made.saturating_sub(played), played);
-        }
-        self.remember();
-    }
-
-    /// Decodes consecutive packets until a window is full, as far as they are here.
-    fn gather(&mut self, now: Instant) {
-        loop {
-            self.decode(now);
-            let ready = self.buffer.head().is_some_and(|p| p.meta.at <= self.next);
-            if self.ahead.frames() >= self.window() || !ready {
-                return;
-            }
-        }
-    }
-
-    /// Puts `made` stretched frames, from `from` on, in the place of the first `frames` ahead.
-    fn exchange(&mut self, now: Instant, frames: usize, made: usize, from: usize) {
-        if made == frames {
-            return;
-        }
-        let ch = self.format.channels.get();
-        let changed = &self.stretched[from * ch..(from + made) * ch];
-        self.ahead.replace_front(frames, changed);
-        self.stats.stretched(frames, made);
-        self.policy
-            .stretched(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
-    }
-
-    fn window(&self) -> usize {
-        self.stretcher.as_ref().map_or(0, TimeStretcher::window)
-    }
-
-    /// Leaves `frames` of media out: of a gap any number, else whole packets, of which at least
-    /// one stays. Returns whether anything was left out.
-    fn skip(&mut self, frames: i64) -> bool {
-        let (from, to) = (self.next, self.next + frames);
-        match self.buffer.head().map(|p| p.meta.at) {
-            Some(head) if head > self.next => self.next = to.min(head),
-            _ => {
-                while self.buffer.len() > 1
-                    && let Some(head) = self.buffer.head()
-                    && head.meta.at + i64::from(head.meta.frames) <= to
-                    && let Some(packet) = self.buffer.pop()
-                {
-                    let end = packet.meta.at + i64::from(packet.meta.frames);
-                    self.next = self.next.max(end);
-                    self.stats.packets_discarded += 1;
-                    self.spend(packet);
-                }
-            }
-        }
-        self.stats.removed_samples_for_acceleration += (self.next - from).max(0) as u64;
-        let skipped = self.next > from;
-        self.torn |= skipped;
-        skipped
-    }
-
-    /// Makes up for what is missing: up to the next packet where that is here, so that both sides
-    /// are known; otherwise into `out` for as long as it is.
-    fn expand(&mut self, now: Instant, out: &mut [f32]) -> Popped {
-        let ch = self.format.channels.get();
-        if self.starved == 0 {
-            self.stats.concealment_events += 1;
-        }
-        let gap = self
-            .buffer
-            .head()
-            .map(|p| usize::try_from(p.meta.at - self.next).unwrap_or(usize::MAX));
-        let bridge = self.concealer.as_ref().map_or(0, Concealer::max_bridge);
-        let mut frames = out.len() / ch;
-        match gap {
-            Some(gap) if gap <= bridge => {
-                self.bridge(now, gap);
-                return Popped::NONE;
-            }
-            Some(gap) => frames = frames.min(gap - bridge),
-            None => {}
-        }
-        let out = &mut out[..frames * ch];
-        match &mut self.concealer {
-            Some(c) => c.extend(out),
-            None => out.fill(0.0),
-        }
-        self.stats.concealed(out, ch);
-        self.starved += frames as u64;
-        if gap.is_none() && self.aim == Aim::Adaptive {
-            self.held += frames as u64;
-        } else {
-            self.next = self.next + frames as i64;
-        }
-        if self.starved >= self.resync_after {
-            self.resync();
-        }
-        Popped {
-            decoded: 0,
-            concealed: frames,
-        }
-    }
-
-    /// Fills a gap of `gap` frames between what went out and the packet that waits, and takes
-    /// both into `ahead`.
-    fn bridge(&mut self, now: Instant, gap: usize) {
-        let frames = self.decode_raw(now, gap);
-        let ch = self.format.channels.get();
-        if let Some(c) = &mut self.concealer
-            && frames > 0
-        {
-            let room = self.ahead.room();
-            let (made, after) = room.split_at_mut(gap * ch);
-            let after = &after[..frames * ch];
-            c.bridge(made, after);
-            c.push(after);
-            self.stats.concealed(made, ch);
-            self.ahead.grow_bridged(gap, frames);
-            self.starved = 0;
-            self.torn = false;
-        }
-    }
-
     /// Lets the concealer know what is going out.
     fn remember(&mut self) {
         if let Some(c) = &mut self.concealer {
@@ -767,31 +616,6 @@ impl Timeline {
         self.starved = 0;
         self.held = 0;
         self.torn = false;
-    }
-
-    /// Fills `out` while nothing plays: what was heard last fades away, then silence. Returns
-    /// the frames that were not silent.
-    fn idle(&mut self, out: &mut [f32]) -> usize {
-        let ch = self.format.channels.get();
-        let frames = self.fading.min(out.len() / ch);
-        let (tail, silence) = out.split_at_mut(frames * ch);
-        silence.fill(0.0);
-        if let Some(c) = &mut self.concealer
-            && frames > 0
-        {
-            c.extend(tail);
-            let step = 1.0 / self.fade as f32;
-            for frame in tail.chunks_exact_mut(ch) {
-                let gain = self.fading as f32 * step;
-                self.fading -= 1;
-                frame.iter_mut().for_each(|s| *s *= gain);
-            }
-            self.stats.concealed(tail, ch);
-            if self.fading == 0 {
-                c.reset();
-            }
-        }
-        frames
     }
 
     fn spend(&mut self, packet: PacketBuf) {
