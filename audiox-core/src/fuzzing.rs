@@ -5,9 +5,11 @@
 //! [`BODIES`] and follow `fuzz/README.md`.
 
 mod machines;
+mod traces;
 mod wire;
 
 pub use machines::{jitter_ops, receiver_ops};
+pub use traces::trace;
 pub use wire::{raw, rtcp, rtp};
 
 /// A fuzz target's body; it panics where a property does not hold.
@@ -20,4 +22,5 @@ pub const BODIES: &[(&str, Body)] = &[
     ("receiver_ops", receiver_ops),
     ("rtcp", rtcp),
     ("rtp", rtp),
+    ("trace", trace),
 ];

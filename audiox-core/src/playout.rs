@@ -104,7 +104,8 @@ pub struct Pulled {
     pub decoded: usize,
     /// Made up, because packets were missing.
     pub concealed: usize,
-    /// Silence while no timeline runs: before the first packet and between streams.
+    /// Silence while no timeline runs: before the first packet and between streams, where the
+    /// sound of the last one fades away over the first 10 ms.
     pub idle: usize,
     /// The newest decision.
     pub decision: Decision,

@@ -5,10 +5,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use audiox_core::packet::rtcp::{CompoundWriter, ReportBlock, SenderInfo};
 use audiox_core::packet::rtp::RtpHeader;
+use audiox_core::playout::Profile;
+use audiox_core::sim::{LinkConfig, Pair};
 use audiox_core::time::{NtpTime, RtpTimestamp, SeqNum};
+use audiox_core::trace::TraceWriter;
 
 type Seeds = Vec<(String, Vec<u8>)>;
 
@@ -20,6 +24,7 @@ fn the_checked_in_seeds_are_the_ones_made_here() {
         ("raw", raw()),
         ("receiver_ops", operations(700)),
         ("jitter_ops", operations(300)),
+        ("trace", traces()),
     ];
     for (target, seeds) in made {
         let corpus = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus")).join(target);
@@ -38,6 +43,39 @@ fn the_checked_in_seeds_are_the_ones_made_here() {
             );
         }
     }
+}
+
+/// Short streams as they are traced.
+fn traces() -> Seeds {
+    let mut seeds = Seeds::new();
+    for (name, link, raw) in [
+        ("clean", "none", false),
+        ("jitter", "20ms", false),
+        ("raw", "5ms", true),
+    ] {
+        let mut builder = Pair::builder()
+            .ptime(Duration::from_millis(20))
+            .playout(Profile::Balanced.config())
+            .seed(3)
+            .link(LinkConfig {
+                jitter: link.parse().unwrap(),
+                loss: "10%".parse().unwrap(),
+                ..LinkConfig::default()
+            });
+        if raw {
+            builder = builder.raw();
+        }
+        let mut pair = builder.build().unwrap();
+        let (head, mut events) = pair.trace(1_000);
+        pair.run_for(Duration::from_millis(400));
+        let mut bytes = Vec::new();
+        let mut writer = TraceWriter::begin(&head, &mut bytes);
+        while let Some(event) = events.poll() {
+            writer.write(&event, &mut bytes);
+        }
+        seeds.push((name.to_owned(), bytes));
+    }
+    seeds
 }
 
 fn rtp() -> Seeds {

@@ -295,9 +295,8 @@ impl Timeline {
             let rest = &mut out[filled..];
             if let State::Waiting(_) = self.state {
                 let idle = self.start_offset(at, rest.len() / ch);
-                let faded = self.idle(&mut rest[..idle * ch]);
-                pulled.concealed += faded;
-                pulled.idle += idle - faded;
+                self.idle(&mut rest[..idle * ch]);
+                pulled.idle += idle;
                 filled += idle * ch;
                 continue;
             }

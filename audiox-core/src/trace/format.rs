@@ -29,8 +29,8 @@ pub enum TraceError {
     /// The head is cut off or names an impossible format.
     #[error("the trace's head is damaged")]
     Head,
-    /// A record is not of a kind that version 1 knows, or holds impossible values.
-    #[error("the record at byte {0} is damaged")]
+    /// A record is cut off, of a kind that version 1 does not know, or holds impossible values.
+    #[error("the record at byte {0} is cut off or damaged")]
     Record(usize),
 }
 
@@ -159,87 +159,71 @@ impl<'a> TraceReader<'a> {
         &self.head
     }
 
-    fn read(&mut self) -> Option<Result<TraceEvent, TraceError>> {
-        let (bytes, start) = (self.bytes, self.at);
-        let mut at = start;
-        let damaged = Some(Err(TraceError::Record(start)));
-        let kind = byte(bytes, &mut at)?;
+    /// Reads the record at `at` and moves on behind it; `None` where it is cut off or damaged.
+    fn read(&mut self, at: &mut usize) -> Option<TraceEvent> {
+        let bytes = self.bytes;
         let m = &mut self.memory;
-        let event = match kind {
+        Some(match byte(bytes, at)? {
             ARRIVAL => {
-                let flags = byte(bytes, &mut at)?;
-                let time = read_step(bytes, &mut at, m.arrival)?;
-                let seq = read_signed(bytes, &mut at)? as u64;
-                let seq = m.seq.wrapping_add(1).wrapping_add(seq);
-                let media = m.media.wrapping_add(read_signed(bytes, &mut at)?);
-                let mut word = || Some(u32::try_from(read_unsigned(bytes, &mut at)?).ok());
+                let flags = byte(bytes, at)?;
+                m.arrival = read_step(bytes, at, m.arrival)?;
+                let seq = read_signed(bytes, at)? as u64;
+                m.seq = m.seq.wrapping_add(1).wrapping_add(seq);
+                m.media = m.media.wrapping_add(read_signed(bytes, at)?);
+                let mut word = || u32::try_from(read_unsigned(bytes, at)?).ok();
                 let (frames, generation, size) = (word()?, word()?, word()?);
-                let (Some(frames), Some(generation), Some(size), Some(outcome)) =
-                    (frames, generation, size, outcome(flags >> 4))
-                else {
-                    self.at = bytes.len();
-                    return damaged;
-                };
-                (m.arrival, m.seq, m.media) = (time, seq, media);
                 TraceEvent::Arrival(Arrival {
-                    at: Instant::from_nanos(time),
-                    seq: ExtSeq(seq),
-                    media: MediaTime(media),
+                    at: Instant::from_nanos(m.arrival),
+                    seq: ExtSeq(m.seq),
+                    media: MediaTime(m.media),
                     frames,
                     bytes: size,
                     generation,
                     recovered: flags & 1 != 0,
                     synthesised: flags & 2 != 0,
                     marker: flags & 4 != 0,
-                    outcome,
+                    outcome: outcome(flags >> 4)?,
                 })
             }
             PULL => {
-                m.pull = read_step(bytes, &mut at, m.pull)?;
-                let Ok(frames) = u32::try_from(read_unsigned(bytes, &mut at)?) else {
-                    self.at = bytes.len();
-                    return damaged;
-                };
+                m.pull = read_step(bytes, at, m.pull)?;
                 TraceEvent::Pull {
                     at: Instant::from_nanos(m.pull),
-                    frames,
+                    frames: u32::try_from(read_unsigned(bytes, at)?).ok()?,
                 }
             }
             DECISION => {
-                let code = byte(bytes, &mut at)?;
-                let time = read_step(bytes, &mut at, m.decision)?;
-                let delay = read_signed(bytes, &mut at)?;
-                let target = read_unsigned(bytes, &mut at)?;
-                let nanos = read_unsigned(bytes, &mut at)?;
-                let Some(decision) = decision(code, nanos) else {
-                    self.at = bytes.len();
-                    return damaged;
-                };
-                m.decision = time;
+                let code = byte(bytes, at)?;
+                m.decision = read_step(bytes, at, m.decision)?;
                 TraceEvent::Decision {
-                    at: Instant::from_nanos(time),
-                    decision,
-                    delay,
-                    target,
+                    at: Instant::from_nanos(m.decision),
+                    delay: read_signed(bytes, at)?,
+                    target: read_unsigned(bytes, at)?,
+                    decision: decision(code, read_unsigned(bytes, at)?)?,
                 }
             }
-            LOST => TraceEvent::Lost(read_unsigned(bytes, &mut at)?),
-            _ => {
-                self.at = bytes.len();
-                return damaged;
-            }
-        };
-        self.at = at;
-        Some(Ok(event))
+            LOST => TraceEvent::Lost(read_unsigned(bytes, at)?),
+            _ => return None,
+        })
     }
 }
 
 impl Iterator for TraceReader<'_> {
     type Item = Result<TraceEvent, TraceError>;
 
-    /// The next event. After an error there is none: what follows cannot be told apart.
+    /// The next event. After an error there is none: what follows cannot be told apart. A last
+    /// record that is cut off, as by a program that was killed, is an error too.
     fn next(&mut self) -> Option<Self::Item> {
-        self.read()
+        if self.at == self.bytes.len() {
+            return None;
+        }
+        let mut at = self.at;
+        let event = self.read(&mut at).ok_or(TraceError::Record(self.at));
+        self.at = match event {
+            Ok(_) => at,
+            Err(_) => self.bytes.len(),
+        };
+        Some(event)
     }
 }
 
@@ -418,7 +402,11 @@ mod tests {
             prop_assert_eq!(read.unwrap(), events.clone());
             let len = bytes.len().saturating_sub(cut).max(ends[0]);
             let whole = ends.iter().filter(|e| **e <= len).count() - 1;
-            let read: Result<Vec<_>, _> = TraceReader::new(&bytes[..len]).unwrap().collect();
+            let mut read: Vec<_> = TraceReader::new(&bytes[..len]).unwrap().collect();
+            if !ends.contains(&len) {
+                prop_assert_eq!(read.pop(), Some(Err(TraceError::Record(ends[whole]))));
+            }
+            let read: Result<Vec<_>, _> = read.into_iter().collect();
             prop_assert_eq!(read.unwrap(), &events[..whole]);
         }
 

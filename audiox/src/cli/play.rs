@@ -18,6 +18,7 @@ use super::interrupt::Interrupt;
 use super::output::{Output, round};
 use super::send::millis;
 use super::text::{Clock, Short, bars, count};
+use super::tracefile::spare;
 use super::value;
 
 /// Play streams as a listener hears them: adaptive delay, losses concealed, senders mixed
@@ -109,14 +110,8 @@ pub(super) fn run(args: PlayArgs, mut output: Output) -> Result<(), Failure> {
         output.give_stdout_to_audio();
     }
     for path in [Some(args.to.as_ref()), args.trace.as_deref()] {
-        if let Some(path) = path
-            && !args.overwrite
-            && std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() > 0)
-        {
-            return Err(Failure::Usage(format!(
-                "{} is there already; write elsewhere, or over it with --overwrite",
-                path.display()
-            )));
+        if let Some(path) = path {
+            spare(path, args.overwrite)?;
         }
     }
     let config = args.config()?;

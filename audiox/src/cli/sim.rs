@@ -16,7 +16,7 @@ use super::model::{self, LinkArgs};
 use super::output::{Output, round};
 use super::send::millis;
 use super::text::{Clock, Short, count};
-use super::tracefile::TraceFile;
+use super::tracefile::{TraceFile, spare};
 use super::value;
 
 /// Simulate a sender, a bad network and a receiver in virtual time
@@ -42,6 +42,9 @@ pub(super) struct SimArgs {
     /// Write every arrival and decision to this file, for `audiox replay` and `audiox doctor`
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Write over what is there
+    #[arg(long, requires = "trace")]
+    overwrite: bool,
     /// By how many parts per million the sender's audio clock is faster than the receiver's
     #[arg(
         long,
@@ -93,6 +96,7 @@ pub(super) fn run(args: SimArgs, mut output: Output) -> Result<(), Failure> {
     let mut pair = args.pair()?;
     let mut trace = match &args.trace {
         Some(path) => {
+            spare(path, args.overwrite)?;
             let (head, events) = pair.trace(TRACED);
             Some((TraceFile::create(path, &head)?, events))
         }

@@ -43,6 +43,17 @@ impl Trace {
     }
 }
 
+/// Refuses to write over a file that has something in it, unless that is wanted.
+pub(super) fn spare(path: &Path, overwrite: bool) -> Result<(), Failure> {
+    if !overwrite && std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() > 0) {
+        return Err(Failure::Usage(format!(
+            "{} is there already; write elsewhere, or over it with --overwrite",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
 /// A trace being written.
 #[derive(Debug)]
 pub(super) struct TraceFile {

@@ -8,5 +8,6 @@ mod files;
 mod interrupt;
 mod link;
 mod network;
+mod play;
 mod record;
 mod support;

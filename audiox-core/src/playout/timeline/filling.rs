@@ -67,9 +67,8 @@ impl Timeline {
         }
     }
 
-    /// Fills `out` while nothing plays: what was heard last fades away, then silence. Returns
-    /// the frames that were not silent.
-    pub(super) fn idle(&mut self, out: &mut [f32]) -> usize {
+    /// Fills `out` while nothing plays: what was heard last fades away, then silence.
+    pub(super) fn idle(&mut self, out: &mut [f32]) {
         let ch = self.format.channels.get();
         let frames = self.fading.min(out.len() / ch);
         let (tail, silence) = out.split_at_mut(frames * ch);
@@ -84,11 +83,9 @@ impl Timeline {
                 self.fading -= 1;
                 frame.iter_mut().for_each(|s| *s *= gain);
             }
-            self.stats.concealed(tail, ch);
             if self.fading == 0 {
                 c.reset();
             }
         }
-        frames
     }
 }
