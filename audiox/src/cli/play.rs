@@ -109,10 +109,9 @@ pub(super) fn run(args: PlayArgs, mut output: Output) -> Result<(), Failure> {
     if args.to == "-" {
         output.give_stdout_to_audio();
     }
-    for path in [Some(args.to.as_ref()), args.trace.as_deref()] {
-        if let Some(path) = path {
-            spare(path, args.overwrite)?;
-        }
+    spare(args.to.as_ref(), args.overwrite)?;
+    if let Some(path) = &args.trace {
+        spare(path, args.overwrite)?;
     }
     let config = args.config()?;
     let sink = sink_from_str(&args.to, config.format, args.sample_format)?;
