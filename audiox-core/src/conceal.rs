@@ -98,14 +98,17 @@ impl Concealer {
         self.max_bridge
     }
 
-    /// The last `frames` frames of real audio that went out, interleaved; fewer where fewer are
-    /// kept (at least 60 ms are).
+    /// The last `frames` frames that went out, interleaved, whether real or made up; fewer where
+    /// fewer are kept (at least 60 ms are).
     pub fn recent(&self, frames: usize) -> &[f32] {
         self.history.last(frames)
     }
 
     /// Real audio that went out (interleaved, whole frames), in order.
     pub fn push(&mut self, played: &[f32]) {
+        if self.extended > 0 {
+            self.noise.interrupt();
+        }
         self.history.push(played);
         self.noise.listen(played);
         self.extended = 0;
@@ -120,12 +123,13 @@ impl Concealer {
         for frame in out.chunks_exact_mut(self.channels) {
             self.next_frame(frame);
         }
+        self.history.push(out);
     }
 
     /// Fills `out`, the (rest of the) gap, so that it leads from what went before to `after`:
     /// real audio, at least a millisecond of it for any use to be made of it. `out` is at most
     /// [`max_bridge`](Self::max_bridge) frames long; of a longer one only the end leads to
-    /// `after`. Neither becomes history: [`push`](Self::push) `after` when it goes out.
+    /// `after`. [`push`](Self::push) `after` when it goes out.
     pub fn bridge(&mut self, out: &mut [f32], after: &[f32]) {
         let ch = self.channels;
         let frames = out.len() / ch;
@@ -137,22 +141,29 @@ impl Concealer {
             return;
         }
         let context = self.context.min(after.len() / ch);
-        // After an extension history ends where the extension began.
-        let extended = self.extended;
-        let least = extended + n + context;
+        // Only what is real leads on, as far as it is remembered.
+        let remembered = self.history.frames() - context - self.reach - 1;
+        let least = (self.extended + n).min(remembered) + context;
         let found = match context {
             0 => None,
             _ => self.search.before(
                 &self.history,
                 &after[..context * ch],
+                n + context,
                 least,
                 least + self.reach,
             ),
         };
-        self.extend(out);
-        if let Some(found) = found {
-            self.lead_into(out, after, found, extended);
+        if self.extended == 0 {
+            self.begin();
         }
+        for frame in out.chunks_exact_mut(ch) {
+            self.next_frame(frame);
+        }
+        if let Some(found) = found {
+            self.lead_into(out, after, found);
+        }
+        self.history.push(out);
     }
 
     /// Blends the first frames of real audio with what the extension would have gone on with, in
@@ -236,11 +247,11 @@ impl Concealer {
 
     /// Blends `out`, an extension, over to the stretch of the past that led to something like
     /// `after`.
-    fn lead_into(&mut self, out: &mut [f32], after: &[f32], found: Found, extended: usize) {
+    fn lead_into(&mut self, out: &mut [f32], after: &[f32], found: Found) {
         let ch = self.channels;
         let n = out.len() / ch;
         // The past, `lag` frames before the frames of `out`, and one more.
-        let past = self.history.last(found.lag - extended);
+        let past = self.history.last(found.lag);
         let (led, next) = past.split_at((n * ch).min(past.len()));
         let blend = self.blend.min(n);
         for (i, (frame, led)) in out
@@ -253,7 +264,7 @@ impl Concealer {
             let correction = raised(left);
             for (c, (o, l)) in frame.iter_mut().zip(led).enumerate() {
                 let miss = match (after.get(c), next.get(c)) {
-                    (Some(a), Some(b)) if a.is_finite() => a - b,
+                    (Some(a), Some(b)) if a.is_finite() => a - b * found.gain,
                     _ => 0.0,
                 };
                 let led = l * found.gain + miss * correction;

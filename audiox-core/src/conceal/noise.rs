@@ -88,10 +88,15 @@ impl Noise {
         }
     }
 
-    pub(super) fn clear(&mut self) {
-        self.level = None;
+    /// What comes next does not follow from what was listened to.
+    pub(super) fn interrupt(&mut self) {
         self.heard_frames = 0;
         self.energy = 0.0;
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.level = None;
+        self.interrupt();
     }
 
     /// Keeps what was heard where it is quieter than what is kept, which counts as a little

@@ -57,18 +57,17 @@ impl Search {
         self.find(history.last(most + context), template, least, most, 0)
     }
 
-    /// The lag in `least..=most` at which the past resembles `after`, which ends `least` frames
+    /// The lag in `least..=most` at which the past resembles `after`, which ends `ahead` frames
     /// after history's end. `None` where the past does not reach.
     pub(super) fn before(
         &mut self,
         history: &History,
         after: &[f32],
+        ahead: usize,
         least: usize,
         most: usize,
     ) -> Option<Found> {
         let context = after.len() / self.channels;
-        // From history's end to the template's end.
-        let ahead = least;
         let most = most.min(history.frames() + ahead - context - 1);
         (most > least).then(|| {
             let past = history.last(most + context - ahead);

@@ -23,8 +23,7 @@ pub struct Distance {
 
 /// Compares two signals of one channel on `stretches` (in samples).
 pub fn distance(original: &[f32], repaired: &[f32], stretches: &[Range<usize>]) -> Distance {
-    let mean: f64 = original.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
-    let floor = mean / original.len().max(1) as f64 * 1e-6;
+    let floor = floor(original);
     let (mut sum, mut judged) = (0.0, 0usize);
     let (mut signal, mut noise) = (0.0, 0.0);
     for range in stretches {
@@ -41,13 +40,7 @@ pub fn distance(original: &[f32], repaired: &[f32], stretches: &[Range<usize>]) 
             .zip(b)
             .map(|(x, y)| (f64::from(*x) - f64::from(*y)).powi(2))
             .sum::<f64>();
-        let (p, q) = (power_spectrum(a), power_spectrum(b));
-        let squares: f64 = p
-            .iter()
-            .zip(&q)
-            .map(|(p, q)| (10.0 * (p.max(floor) / q.max(floor)).log10()).powi(2))
-            .sum();
-        sum += (squares / p.len() as f64).sqrt();
+        sum += log_spectral(a, b, floor);
         judged += 1;
     }
     Distance {
@@ -55,6 +48,24 @@ pub fn distance(original: &[f32], repaired: &[f32], stretches: &[Range<usize>]) 
         snr_db: 10.0 * (signal.max(1e-30) / noise.max(1e-30)).log10(),
         stretches: judged,
     }
+}
+
+/// Log-spectral distance in dB of two equally long stretches, whose power spectra are not told
+/// apart below `floor`: the power of white noise of that mean square.
+pub fn log_spectral(a: &[f32], b: &[f32], floor: f64) -> f64 {
+    let (p, q) = (power_spectrum(a), power_spectrum(b));
+    let squares: f64 = p
+        .iter()
+        .zip(&q)
+        .map(|(p, q)| (10.0 * (p.max(floor) / q.max(floor)).log10()).powi(2))
+        .sum();
+    (squares / p.len() as f64).sqrt()
+}
+
+/// What [`distance`] takes for silence in a signal: the mean square 60 dB below its own.
+pub fn floor(original: &[f32]) -> f64 {
+    let power: f64 = original.iter().map(|x| f64::from(*x).powi(2)).sum();
+    power / original.len().max(1) as f64 * FLOOR
 }
 
 /// Power at frequencies from 0 to half the rate, under a Hann window; white noise of variance v
@@ -103,6 +114,8 @@ fn transform(re: &mut [f64], im: &mut [f64]) {
 }
 
 const MIN_SAMPLES: usize = 16;
+/// 60 dB.
+const FLOOR: f64 = 1e-6;
 
 #[cfg(test)]
 mod tests {
@@ -132,6 +145,7 @@ mod tests {
         let a = wave(48_000, 0.5);
         let same = distance(&a, &a, &[1_000..1_480, 5..7]);
         assert_eq!((same.log_spectral_db, same.stretches), (0.0, 1));
+        assert!((floor(&a) - 0.125e-6).abs() < 1e-9);
         let half = distance(&a, &wave(48_000, 0.25), &[1_000..1_480, 5..7]);
         // Where the floor hides the sides of the tone the difference is less.
         assert!((1.0..6.1).contains(&half.log_spectral_db), "{half:?}");
