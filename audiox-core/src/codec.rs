@@ -73,12 +73,27 @@ pub trait Decoder: Send {
     /// The payload is malformed or longer than `out`; the caller conceals and counts.
     fn decode(&mut self, payload: &[u8], out: &mut [f32]) -> Result<usize, DecodeError>;
 
-    /// Recovers the frames *before* `next` from redundancy inside `next`; 0 where it has none.
-    fn decode_fec(&mut self, next: &[u8], out: &mut [f32]) -> Result<usize, DecodeError>;
+    /// Fills `out` with the frames *before* `next`, from redundancy inside `next`, and returns how
+    /// many of them, at its end, were recovered; those before are concealed. 0 where there is no
+    /// such redundancy: nothing was done then.
+    ///
+    /// # Errors
+    /// `next` is malformed.
+    fn decode_fec(&mut self, _next: &[u8], _out: &mut [f32]) -> Result<usize, DecodeError> {
+        Ok(0)
+    }
+
+    /// How many frames before a payload its redundancy may reach back at most: the longest gap
+    /// for which it is worth to wait for the payload behind it.
+    fn max_recovery(&self) -> usize {
+        0
+    }
 
     /// Conceals `out`'s whole length from the past; returns frames written, 0 where the codec
     /// has no concealment of its own.
-    fn conceal(&mut self, out: &mut [f32]) -> usize;
+    fn conceal(&mut self, _out: &mut [f32]) -> usize {
+        0
+    }
 
     /// Forgets the past.
     fn reset(&mut self);

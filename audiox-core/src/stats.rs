@@ -32,6 +32,9 @@ pub struct PlayoutStats {
     pub silent_concealed_samples: u64,
     /// Runs of concealed frames.
     pub concealment_events: u64,
+    /// Frames of missing packets that redundancy inside the packet behind them brought back;
+    /// they count as decoded.
+    pub recovered_samples: u64,
     /// Frames added by time-stretch, to make the delay longer.
     pub inserted_samples_for_deceleration: u64,
     /// Frames taken out by time-stretch, or left out, to make the delay shorter.

@@ -140,7 +140,11 @@ impl Decoder for OpusDecoder {
             return Err(DecodeError::Malformed);
         }
         tail.copy_from_slice(&made[made.len() - tail.len()..]);
-        Ok(wanted)
+        Ok(wanted - before)
+    }
+
+    fn max_recovery(&self) -> usize {
+        frames_of(MAX_FRAME_TICKS, self.format)
     }
 
     fn conceal(&mut self, out: &mut [f32]) -> usize {

@@ -252,14 +252,6 @@ impl Decoder for PcmDecoder {
         Ok(frames)
     }
 
-    fn decode_fec(&mut self, _next: &[u8], _out: &mut [f32]) -> Result<usize, DecodeError> {
-        Ok(0)
-    }
-
-    fn conceal(&mut self, _out: &mut [f32]) -> usize {
-        0
-    }
-
     fn reset(&mut self) {}
 }
 

@@ -28,6 +28,10 @@ pub(super) struct Timeline {
     /// Frames.
     resync_after: u64,
     decoders: Vec<(u8, Box<dyn Decoder>)>,
+    /// The one that decoded last.
+    speaker: usize,
+    /// What it decodes next joins what was made up.
+    joins: bool,
     buffer: JitterBuffer,
     state: State,
     /// Media time of the first frame that is neither out nor in `ahead`.
@@ -136,7 +140,10 @@ impl Timeline {
                 stretch: Stretch::Allowed,
             },
         };
-        let bridge = concealer.as_ref().map_or(0, Concealer::max_bridge);
+        let recovery = decoders.iter().map(|(_, d)| d.max_recovery()).max();
+        let reach = concealer
+            .as_ref()
+            .map_or(0, |c| c.max_bridge().max(recovery.unwrap_or(0)));
         let window = stretcher.as_ref().map_or(0, TimeStretcher::window);
         let channels = format.channels.get();
         Ok(Self {
@@ -144,8 +151,10 @@ impl Timeline {
             aim,
             resync_after: format.rate.frames_in(config.resync_after),
             spent: VecDeque::with_capacity(buffer.width() + SPENT_SLACK),
-            ahead: Ahead::new(frames + bridge.max(2 * window), channels),
+            ahead: Ahead::new(frames + reach.max(2 * window), channels),
             decoders,
+            speaker: 0,
+            joins: false,
             buffer,
             state: State::Waiting(None),
             next: MediaTime::default(),
@@ -514,7 +523,8 @@ impl Timeline {
         let frames = self.decode_raw(now, 0);
         if frames > 0 {
             self.ahead.grow(frames);
-            let blend = std::mem::take(&mut self.torn) || self.starved > 0;
+            let joins = std::mem::take(&mut self.joins);
+            let blend = std::mem::take(&mut self.torn) || self.starved > 0 && !joins;
             self.starved = 0;
             if let Some(c) = &mut self.concealer
                 && blend
@@ -540,10 +550,13 @@ impl Timeline {
             return 0;
         }
         let room = self.ahead.room().get_mut(space * ch..).unwrap_or(&mut []);
+        let payload_type = packet.meta.payload_type;
+        let speaker = self.decoders.iter().position(|(pt, _)| *pt == payload_type);
+        self.speaker = speaker.unwrap_or(self.speaker);
         let frames = self
             .decoders
-            .iter_mut()
-            .find(|(pt, _)| *pt == packet.meta.payload_type)
+            .get_mut(self.speaker)
+            .filter(|_| speaker.is_some())
             .and_then(|(_, d)| d.decode(packet.payload(), room).ok())
             .unwrap_or(0);
         let kept = frames.saturating_sub(skip);

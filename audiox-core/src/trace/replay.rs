@@ -281,14 +281,6 @@ impl Decoder for Voice {
         Ok(frames)
     }
 
-    fn decode_fec(&mut self, _: &[u8], _: &mut [f32]) -> Result<usize, DecodeError> {
-        Ok(0)
-    }
-
-    fn conceal(&mut self, _: &mut [f32]) -> usize {
-        0
-    }
-
     fn reset(&mut self) {}
 }
 

@@ -269,6 +269,7 @@ fn stream(s: &PlayedStream) -> Value {
         "concealed_samples": p.concealed_samples,
         "silent_concealed_samples": p.silent_concealed_samples,
         "concealment_events": p.concealment_events,
+        "recovered_samples": p.recovered_samples,
         "inserted_samples_for_deceleration": p.inserted_samples_for_deceleration,
         "removed_samples_for_acceleration": p.removed_samples_for_acceleration,
         "jitter_buffer_delay": round(p.jitter_buffer_delay),

@@ -1,7 +1,7 @@
 //! What is heard where nothing is there to play.
 
 use super::{Aim, Popped, Timeline};
-use crate::conceal::Concealer;
+use crate::codec::Decoder;
 use crate::time::Instant;
 
 impl Timeline {
@@ -9,28 +9,25 @@ impl Timeline {
     /// are known; otherwise into `out` for as long as it is.
     pub(super) fn expand(&mut self, now: Instant, out: &mut [f32]) -> Popped {
         let ch = self.format.channels.get();
-        if self.starved == 0 {
-            self.stats.concealment_events += 1;
-        }
         let gap = self
             .buffer
             .head()
             .map(|p| usize::try_from(p.meta.at - self.next).unwrap_or(usize::MAX));
-        let bridge = self.concealer.as_ref().map_or(0, Concealer::max_bridge);
+        let reach = self.reach();
         let mut frames = out.len() / ch;
         match gap {
-            Some(gap) if gap <= bridge => {
+            Some(gap) if gap <= reach => {
                 self.bridge(now, gap);
                 return Popped::NONE;
             }
-            Some(gap) => frames = frames.min(gap - bridge),
+            Some(gap) => frames = frames.min(gap - reach),
             None => {}
         }
-        let out = &mut out[..frames * ch];
-        match &mut self.concealer {
-            Some(c) => c.extend(out),
-            None => out.fill(0.0),
+        if self.starved == 0 {
+            self.stats.concealment_events += 1;
         }
+        let out = &mut out[..frames * ch];
+        self.extend(out);
         self.stats.concealed(out, ch);
         self.starved += frames as u64;
         if gap.is_none() && self.aim == Aim::Adaptive {
@@ -47,23 +44,78 @@ impl Timeline {
         }
     }
 
+    /// Frames of a gap that are filled at once when the packet behind it is here.
+    fn reach(&self) -> usize {
+        let recovery = |(_, d): &(u8, Box<dyn Decoder>)| d.max_recovery();
+        self.concealer.as_ref().map_or(0, |c| {
+            let codec = self.decoders.get(self.speaker).map_or(0, recovery);
+            codec.max(c.max_bridge())
+        })
+    }
+
+    /// Goes on from what went out, the end being unknown: by the codec's own means, which its
+    /// next packet joins, or by the waveform's.
+    fn extend(&mut self, out: &mut [f32]) {
+        let Some(c) = &mut self.concealer else {
+            out.fill(0.0);
+            return;
+        };
+        let decoder = self.decoders.get_mut(self.speaker);
+        self.joins = decoder.is_some_and(|(_, d)| d.conceal(out) > 0);
+        if self.joins {
+            c.push(out);
+        } else {
+            c.extend(out);
+        }
+    }
+
     /// Fills a gap of `gap` frames between what went out and the packet that waits, and takes
     /// both into `ahead`.
-    pub(super) fn bridge(&mut self, now: Instant, gap: usize) {
+    fn bridge(&mut self, now: Instant, gap: usize) {
+        let by_codec = self.fill_by_codec(gap);
         let frames = self.decode_raw(now, gap);
         let ch = self.format.channels.get();
-        if let Some(c) = &mut self.concealer
-            && frames > 0
-        {
-            let room = self.ahead.room();
-            let (made, after) = room.split_at_mut(gap * ch);
-            let after = &after[..frames * ch];
+        let Some(c) = &mut self.concealer else { return };
+        if frames == 0 {
+            return;
+        }
+        let filled = &mut self.ahead.room()[..(gap + frames) * ch];
+        let (made, after) = filled.split_at_mut(gap * ch);
+        let recovered = by_codec.unwrap_or(0);
+        if by_codec.is_none() {
             c.bridge(made, after);
-            c.push(after);
-            self.stats.concealed(made, ch);
-            self.ahead.grow_bridged(gap, frames);
-            self.starved = 0;
-            self.torn = false;
+        } else {
+            if self.torn {
+                c.merge(made);
+            }
+            c.push(made);
+        }
+        c.push(after);
+        let concealed = gap - recovered;
+        if concealed > 0 && self.starved == 0 {
+            self.stats.concealment_events += 1;
+        }
+        self.stats.recovered_samples += recovered as u64;
+        self.stats.concealed(&filled[..concealed * ch], ch);
+        self.ahead.grow_bridged(concealed, recovered + frames);
+        self.starved = 0;
+        self.torn = false;
+    }
+
+    /// Writes the `gap` frames before the packet that waits into `ahead`'s room, where the codec
+    /// can: from redundancy in that packet, of which the number of frames is returned, or from
+    /// what it decoded before.
+    fn fill_by_codec(&mut self, gap: usize) -> Option<usize> {
+        self.concealer.as_ref()?;
+        let head = self.buffer.head()?;
+        let (payload_type, decoder) = self.decoders.get_mut(self.speaker)?;
+        if *payload_type != head.meta.payload_type {
+            return None;
+        }
+        let room = &mut self.ahead.room()[..gap * self.format.channels.get()];
+        match decoder.decode_fec(head.payload(), room) {
+            Ok(recovered) if recovered > 0 => Some(recovered.min(gap)),
+            _ => (decoder.conceal(room) > 0).then_some(0),
         }
     }
 
