@@ -14,7 +14,7 @@ pub use registry::{CodecFactory, CodecRegistry};
 pub use spec::{CodecSpec, EncodingName};
 
 use crate::block::AudioRef;
-use crate::format::StreamFormat;
+use crate::format::{SampleRate, StreamFormat};
 
 /// Turns frames into payloads. Never allocates after construction.
 pub trait Encoder: Send {
@@ -23,6 +23,12 @@ pub trait Encoder: Send {
 
     /// Frames in a full packet.
     fn frames_per_packet(&self) -> usize;
+
+    /// The rate of the RTP clock that its packets are stamped by: that of the frames or a
+    /// multiple of it (Opus counts at 48 kHz whatever it encodes, RFC 7587 section 4.1).
+    fn clock_rate(&self) -> SampleRate {
+        self.format().rate
+    }
 
     /// Bytes that a payload can take at most.
     fn max_payload_len(&self) -> usize;

@@ -44,6 +44,7 @@ pub struct Sender {
     config: SenderConfig,
     encoder: Box<dyn Encoder>,
     rate: SampleRate,
+    clock: SampleRate,
     packetizer: Packetizer,
     flush: bool,
     seq: SeqNum,
@@ -88,7 +89,8 @@ impl Sender {
     /// A sender whose frame 0 is captured at `start`; `encoder` fixes format and packet length.
     ///
     /// # Errors
-    /// The payload type is above 127 or the CNAME too long.
+    /// The payload type is above 127, the CNAME too long, or the encoder's clock rate no
+    /// multiple of its frame rate.
     pub fn new(
         config: SenderConfig,
         encoder: Box<dyn Encoder>,
@@ -105,6 +107,14 @@ impl Sender {
             return Err(ConfigError::new("cname", config.cname, "at most 255 bytes"));
         }
         let format = encoder.format();
+        let clock = encoder.clock_rate();
+        if !clock.get().is_multiple_of(format.rate.get()) {
+            return Err(ConfigError::new(
+                "clock_rate",
+                clock,
+                format!("a multiple of {}", format.rate),
+            ));
+        }
         let frames = encoder.frames_per_packet();
         let timer = (config.framing == Framing::Rtp).then(|| {
             let per_second = u64::from(format.rate.get()).div_ceil(frames.max(1) as u64);
@@ -113,6 +123,7 @@ impl Sender {
         });
         Ok(Self {
             rate: format.rate,
+            clock,
             packetizer: Packetizer::new(format.channels, frames),
             flush: false,
             seq: config.first_seq,
@@ -385,7 +396,9 @@ impl Sender {
     }
 
     fn timestamp_of(&self, at: MediaTime) -> RtpTimestamp {
-        self.config.first_timestamp.wrapping_add(at.0 as u32)
+        let ticks = self.clock.get() / self.rate.get();
+        let at = (at.0 as u32).wrapping_mul(ticks);
+        self.config.first_timestamp.wrapping_add(at)
     }
 
     fn sent(&mut self, frames: usize, payload_len: usize) {
@@ -400,7 +413,7 @@ impl Sender {
     fn take_block(&mut self, now: Instant, block: &ReportBlock) {
         self.stats.remote_fraction_lost = block.fraction_lost;
         self.stats.remote_packets_lost = block.cumulative_lost;
-        self.stats.remote_jitter = self.rate.duration_of(u64::from(block.jitter));
+        self.stats.remote_jitter = self.clock.duration_of(u64::from(block.jitter));
         let (epoch, ntp) = self.config.wall;
         let arrival = ntp.offset_nanos(now.signed_since(epoch));
         if let Some(rtt) = block.round_trip(arrival) {
@@ -431,7 +444,7 @@ const MAX_RTT: Duration = Duration::from_secs(60);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::{PcmCoding, PcmEncoder};
+    use crate::codec::{EncodeError, PcmCoding, PcmEncoder};
     use crate::format::{Channels, StreamFormat};
     use crate::packet::rtp::RtpPacket;
 
@@ -471,6 +484,74 @@ mod tests {
             assert!(b.transmit_in_place(4, 32, &mut placed[..31]).is_err());
             assert_eq!(a.stats(), b.stats());
         }
+    }
+
+    /// Two frames a byte at 16 kHz, stamped at 48; the byte 0 need not travel.
+    struct Sparse;
+
+    impl Encoder for Sparse {
+        fn format(&self) -> StreamFormat {
+            StreamFormat::new(SampleRate::new(16_000).unwrap(), Channels::MONO)
+        }
+
+        fn frames_per_packet(&self) -> usize {
+            2
+        }
+
+        fn clock_rate(&self) -> SampleRate {
+            SampleRate::HZ_48000
+        }
+
+        fn max_payload_len(&self) -> usize {
+            1
+        }
+
+        fn encode(&mut self, input: AudioRef<'_>, out: &mut [u8]) -> Result<usize, EncodeError> {
+            out[0] = input.samples()[0] as u8;
+            Ok(usize::from(out[0] != 0))
+        }
+
+        fn reset(&mut self) {}
+    }
+
+    #[test]
+    fn timestamps_count_the_encoders_clock_and_silence_that_need_not_travel_is_a_gap() {
+        let config = sender(Framing::Rtp).config;
+        let mut s = Sender::new(config.clone(), Box::new(Sparse), START).unwrap();
+        let samples = [1.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3.0];
+        s.push(AudioRef::new(&samples, Channels::MONO));
+        s.finish();
+        let mut buf = [0; 400];
+        let mut seen = Vec::new();
+        while let Some(t) = s.poll_transmit(START, &mut buf) {
+            let datagram = &buf[..t.len];
+            match t.flow {
+                Flow::Media => {
+                    let p = RtpPacket::parse(datagram).unwrap();
+                    seen.push((p.seq().0, p.timestamp().0, p.marker(), p.payload()[0]));
+                }
+                Flow::Reports => {
+                    let report = Compound::parse(datagram)
+                        .unwrap()
+                        .into_iter()
+                        .next()
+                        .unwrap();
+                    let Ok(RtcpPacket::SenderReport(sr)) = report else {
+                        panic!("{report:?}");
+                    };
+                    // The frame captured now is frame 0.
+                    assert_eq!(sr.info.timestamp, config.first_timestamp);
+                }
+            }
+        }
+        let expected = [
+            (65_535, u32::MAX, true, 1),
+            (0, 5, false, 2),
+            (1, 23, true, 3),
+        ];
+        assert_eq!(seen, expected);
+        let stats = s.stats();
+        assert_eq!((stats.packets_sent, stats.frames_sent), (3, 5));
     }
 
     #[test]

@@ -18,6 +18,9 @@ pub struct OpusConfig {
     pub application: Application,
     /// Bits a second, all channels together. Default: [`Bitrate::Auto`].
     pub bitrate: Bitrate,
+    /// Never more bits a second than this, also where the bitrate is set anew later; 6 000 and
+    /// more. Default: none.
+    pub max_bitrate: Option<u32>,
     /// How far single packets may differ from the bitrate. Default: [`RateControl::Constrained`].
     pub rate_control: RateControl,
     /// Work that the encoder puts into quality, 0 to 10. Default: 9; speech at 5 takes a quarter
@@ -92,6 +95,7 @@ impl Default for OpusConfig {
         Self {
             application: Application::Audio,
             bitrate: Bitrate::Auto,
+            max_bitrate: None,
             rate_control: RateControl::Constrained,
             complexity: 9,
             max_bandwidth: Bandwidth::Fullband,
@@ -147,6 +151,12 @@ impl OpusConfig {
                 "a payload takes 16 to 61298 bytes",
             ));
         }
+        if let Some(most) = self.max_bitrate
+            && u64::from(most) < MIN_BITRATE
+        {
+            let allowed = "Opus takes at least 6000 bit/s";
+            return Err(ConfigError::new("max_bitrate", most, allowed));
+        }
         if let Bitrate::BitsPerSecond(bits) = self.bitrate {
             let most = MAX_BITRATE * format.channels.get() as u64;
             if !(MIN_BITRATE..=most).contains(&u64::from(bits)) {
@@ -159,6 +169,7 @@ impl OpusConfig {
                     ),
                 ));
             }
+            let bits = self.max_bitrate.map_or(bits, |most| bits.min(most));
             let needed = bytes_at(bits, format.rate, frames_per_packet);
             if needed > self.max_payload {
                 return Err(ConfigError::new(
@@ -252,6 +263,7 @@ mod tests {
         let bits = |n| move |c: &mut OpusConfig| c.bitrate = Bitrate::BitsPerSecond(n);
         assert_eq!(field(bits(5_999), 960), "bitrate");
         assert_eq!(field(bits(1_020_001), 960), "bitrate");
+        assert_eq!(field(|c| c.max_bitrate = Some(5_999), 960), "max_bitrate");
         for frames in [0, 1, 119, 121, 441, 1_000, 2_400, 5_761, usize::MAX] {
             assert_eq!(field(|_| (), frames), "ptime", "{frames} frames");
         }

@@ -3,7 +3,7 @@ use std::fmt;
 use audiox_core::block::AudioRef;
 use audiox_core::codec::{EncodeError, Encoder};
 use audiox_core::error::ConfigError;
-use audiox_core::format::StreamFormat;
+use audiox_core::format::{SampleRate, StreamFormat};
 
 use crate::config::{Application, Bitrate, InbandFec, OpusConfig, RateControl};
 use crate::layout::Layout;
@@ -23,6 +23,8 @@ pub struct OpusEncoder {
     lookahead: usize,
     /// A last block is padded with silence here.
     padded: Box<[f32]>,
+    /// Bits a second at most.
+    max_bitrate: u32,
     dtx: bool,
     /// The last payload said that silence goes on.
     silent: bool,
@@ -56,12 +58,19 @@ impl OpusEncoder {
             max_payload: config.max_payload,
             lookahead: 0,
             padded: vec![0.0; frames_per_packet * format.channels.get()].into(),
+            max_bitrate: config.max_bitrate.unwrap_or(u32::MAX),
             dtx: config.dtx,
             silent: false,
         };
         for (field, setting, value) in settings(config) {
             let set = encoder.raw.set(setting, value);
             set.map_err(|code| refused(field, &value, code))?;
+        }
+        let most = encoder.max_bitrate;
+        if config.bitrate == Bitrate::Auto
+            && most < automatic(format, &encoder.layout, frames_per_packet)
+        {
+            encoder.set_bitrate(most);
         }
         let lookahead = encoder.raw.get(Reading::Lookahead);
         let lookahead = lookahead.map_err(|code| refused("encoder", &format, code))?;
@@ -88,6 +97,10 @@ impl Encoder for OpusEncoder {
 
     fn frames_per_packet(&self) -> usize {
         self.frames
+    }
+
+    fn clock_rate(&self) -> SampleRate {
+        SampleRate::HZ_48000
     }
 
     fn max_payload_len(&self) -> usize {
@@ -148,7 +161,8 @@ impl Encoder for OpusEncoder {
     }
 
     fn set_bitrate(&mut self, bits_per_second: u32) {
-        let bits = i32::try_from(bits_per_second).unwrap_or(i32::MAX).max(500);
+        let bits = bits_per_second.clamp(500, self.max_bitrate);
+        let bits = i32::try_from(bits).unwrap_or(i32::MAX);
         let _ = self.raw.set(Setting::Bitrate, bits);
     }
 
@@ -172,7 +186,10 @@ impl fmt::Debug for OpusEncoder {
 fn settings(config: &OpusConfig) -> [(&'static str, Setting, i32); 8] {
     let bitrate = match config.bitrate {
         Bitrate::Auto => raw::AUTO,
-        Bitrate::BitsPerSecond(bits) => i32::try_from(bits).unwrap_or(i32::MAX),
+        Bitrate::BitsPerSecond(bits) => {
+            let bits = config.max_bitrate.map_or(bits, |most| bits.min(most));
+            i32::try_from(bits).unwrap_or(i32::MAX)
+        }
     };
     let (vbr, constraint) = match config.rate_control {
         RateControl::Variable => (1, 0),
@@ -202,6 +219,13 @@ fn settings(config: &OpusConfig) -> [(&'static str, Setting, i32); 8] {
         ("expected_loss", Setting::PacketLossPercent, percent),
         ("dtx", Setting::Dtx, config.dtx.into()),
     ]
+}
+
+/// The bitrate that libopus chooses itself, about.
+fn automatic(format: StreamFormat, layout: &Layout, frames: usize) -> u32 {
+    let rate = format.rate.get();
+    let packets = rate / u32::try_from(frames).unwrap_or(u32::MAX);
+    60 * packets * u32::from(layout.streams()) + rate * format.channels.get() as u32
 }
 
 /// libopus refused what was checked before: its own words.

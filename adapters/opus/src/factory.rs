@@ -1,9 +1,11 @@
 use audiox_core::codec::{CodecFactory, CodecRegistry, CodecSpec, Decoder, Encoder, EncodingName};
 use audiox_core::error::ConfigError;
+use audiox_core::format::{Channels, SampleRate};
 
 use crate::config::OpusConfig;
 use crate::decoder::OpusDecoder;
 use crate::encoder::OpusEncoder;
+use crate::params::OpusParams;
 
 /// Makes the encoders and decoders of `opus` (one or two channels, RFC 7587) and `multiopus`
 /// (any number) in a [`CodecRegistry`].
@@ -70,6 +72,27 @@ impl CodecFactory for OpusFactory {
         self.check(spec)?;
         let decoder = OpusDecoder::new(&self.config, spec.format(), max_frames)?;
         Ok(Box::new(decoder))
+    }
+
+    /// RFC 7587 section 7: always `opus/48000/2`, so that two sides agree whatever they send.
+    fn rtpmap(&self, spec: &CodecSpec) -> CodecSpec {
+        CodecSpec {
+            encoding: spec.encoding.clone(),
+            rate: SampleRate::HZ_48000,
+            channels: match self.kind {
+                Kind::Single => Channels::STEREO,
+                Kind::Multi => spec.channels,
+            },
+        }
+    }
+
+    fn fmtp(&self, spec: &CodecSpec) -> Option<String> {
+        let params = OpusParams::describing(&self.config, spec.format());
+        let mut params = params.ok()?;
+        if self.kind == Kind::Single {
+            params.layout = None;
+        }
+        Some(params.to_string()).filter(|s| !s.is_empty())
     }
 }
 

@@ -39,6 +39,7 @@ mod encoder;
 mod factory;
 mod layout;
 pub mod packet;
+mod params;
 #[allow(unsafe_code, reason = "libopus is C; this module is all that calls it")]
 mod raw;
 
@@ -47,3 +48,4 @@ pub use decoder::OpusDecoder;
 pub use encoder::OpusEncoder;
 pub use factory::{MULTIOPUS, OPUS, OpusFactory, register};
 pub use layout::Layout;
+pub use params::OpusParams;

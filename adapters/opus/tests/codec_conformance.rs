@@ -74,6 +74,30 @@ fn what_the_registry_makes_conforms() {
 }
 
 #[test]
+fn in_sdp_a_stream_is_always_48_khz_and_opus_always_stereo() {
+    let mut registry = CodecRegistry::pcm();
+    register(&mut registry, &OpusConfig::default());
+    let described = |spec: &str| {
+        let spec = spec.parse().unwrap();
+        let fmtp = registry.fmtp(&spec).unwrap_or_default();
+        (registry.rtpmap(&spec).to_string(), fmtp)
+    };
+    let (rtpmap, fmtp) = described("opus/16000/1");
+    assert_eq!(rtpmap, "opus/48000/2");
+    assert_eq!(fmtp, "sprop-maxcapturerate=16000; useinbandfec=1");
+    let (rtpmap, fmtp) = described("multiopus/48000/4");
+    assert_eq!(rtpmap, "multiopus/48000/4");
+    assert!(fmtp.ends_with("num_streams=2; coupled_streams=2; channel_mapping=0,1,2,3"));
+    assert_eq!(
+        described("L16/44100/2"),
+        ("L16/44100/2".into(), String::new())
+    );
+    let spec = "opus/16000/1".parse().unwrap();
+    let clock = registry.encoder(&spec, 320).unwrap().clock_rate();
+    assert_eq!(clock.get(), 48_000);
+}
+
+#[test]
 fn what_opus_does_not_carry_is_refused_by_name() {
     let mut registry = CodecRegistry::empty();
     register(&mut registry, &OpusConfig::default());

@@ -164,6 +164,34 @@ fn bitrates_are_kept_and_changed_while_running() {
 }
 
 #[test]
+fn a_limit_holds_whatever_bitrate_is_asked_for() {
+    for bitrate in [Bitrate::Auto, Bitrate::BitsPerSecond(500_000)] {
+        let config = OpusConfig {
+            bitrate,
+            max_bitrate: Some(40_000),
+            rate_control: RateControl::Constant,
+            ..OpusConfig::default()
+        };
+        let format = format(48_000, 2);
+        let mut encoder = OpusEncoder::new(&config, format, 960).unwrap();
+        let input = voice(48_000, 48_000);
+        assert!(
+            payloads(&mut encoder, &input)
+                .iter()
+                .all(|p| p.len() == 100)
+        );
+        encoder.set_bitrate(u32::MAX);
+        assert!(
+            payloads(&mut encoder, &input)
+                .iter()
+                .all(|p| p.len() == 100)
+        );
+        encoder.set_bitrate(0);
+        assert!(payloads(&mut encoder, &input).iter().all(|p| p.len() < 30));
+    }
+}
+
+#[test]
 fn payloads_never_exceed_what_they_may_take() {
     for max_payload in [16, 40, 100] {
         for frames in all_ptimes(48_000) {

@@ -22,6 +22,17 @@ pub trait CodecFactory: Send + Sync {
     /// The encoding cannot carry this rate, channel count or packet length.
     fn decoder(&self, spec: &CodecSpec, max_frames: usize)
     -> Result<Box<dyn Decoder>, ConfigError>;
+
+    /// What SDP's `a=rtpmap` calls a stream of `spec`. It is the same but for encodings whose
+    /// clock and channel count are fixed whatever they carry.
+    fn rtpmap(&self, spec: &CodecSpec) -> CodecSpec {
+        spec.clone()
+    }
+
+    /// What SDP's `a=fmtp` says of a stream of `spec` sent by this factory's encoders.
+    fn fmtp(&self, _spec: &CodecSpec) -> Option<String> {
+        None
+    }
 }
 
 /// The encodings a program can speak, by name. Cloning is cheap.
@@ -82,6 +93,17 @@ impl CodecRegistry {
         max_frames: usize,
     ) -> Result<Box<dyn Decoder>, ConfigError> {
         self.find(spec)?.decoder(spec, max_frames)
+    }
+
+    /// What SDP's `a=rtpmap` calls a stream of `spec`.
+    pub fn rtpmap(&self, spec: &CodecSpec) -> CodecSpec {
+        self.find(spec)
+            .map_or_else(|_| spec.clone(), |factory| factory.rtpmap(spec))
+    }
+
+    /// What SDP's `a=fmtp` says of a stream of `spec` sent by these encoders.
+    pub fn fmtp(&self, spec: &CodecSpec) -> Option<String> {
+        self.find(spec).ok()?.fmtp(spec)
     }
 
     fn find(&self, spec: &CodecSpec) -> Result<&dyn CodecFactory, ConfigError> {

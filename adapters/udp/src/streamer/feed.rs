@@ -54,7 +54,7 @@ pub(super) enum Prepared {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Packet {
     pub(super) frames: usize,
-    /// Bytes of payload.
+    /// Bytes of payload; 0 where nothing need be sent.
     pub(super) len: usize,
     /// Largest magnitude of its samples; 1.0 is full scale.
     pub(super) peak: f32,
@@ -159,8 +159,8 @@ impl Feed {
                 len
             }
             // The block has the encoder's channels and no more than its frames, and the buffer
-            // its longest payload. A codec that refuses still makes an empty packet, which keeps
-            // the time line.
+            // its longest payload. Where a codec refuses, the packet is left out like silence
+            // that need not travel, which keeps the time line.
             Recode::Encode(encoder) => encoder
                 .encode(AudioRef::new(samples, self.format.channels), payload)
                 .unwrap_or(0),

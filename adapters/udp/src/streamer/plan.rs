@@ -49,6 +49,10 @@ pub(super) struct StreamPlan {
     /// The format in which samples are read ahead.
     pub(super) stored: PcmFormat,
     pub(super) payload_type: u8,
+    /// Encoding, clock rate and channels as RTP names them.
+    pub(super) rtpmap: CodecSpec,
+    /// Parameters of the encoding for SDP.
+    pub(super) fmtp: Option<String>,
     pub(super) packet: PacketPlan,
 }
 
@@ -70,8 +74,11 @@ impl SessionPlan<'_> {
             .map(|offer| self.stream(offer))
             .collect::<Result<Vec<_>, _>>()?;
         if let Kind::Rtp { payload_type, .. } = self.kind {
-            let specs: Vec<_> = plans.iter().map(StreamPlan::spec).collect();
-            let types = payload_types(&specs, payload_type)?;
+            let formats: Vec<_> = plans
+                .iter()
+                .map(|p| (p.rtpmap.clone(), p.fmtp.clone()))
+                .collect();
+            let types = payload_types(&formats, payload_type)?;
             for (plan, pt) in plans.iter_mut().zip(types) {
                 plan.payload_type = pt;
             }
@@ -105,12 +112,19 @@ impl SessionPlan<'_> {
         };
         let stored = wire.stored(offer.native);
         let packet = self.packet(offer.format, header, &wire)?;
+        let spec = wire.spec(offer.format);
+        let (rtpmap, fmtp) = match &wire {
+            Wire::Pcm(_) => (spec, None),
+            Wire::Other(_) => (self.codecs.rtpmap(&spec), self.codecs.fmtp(&spec)),
+        };
         Ok(StreamPlan {
             format: offer.format,
             framing,
             wire,
             stored,
             payload_type: 0,
+            rtpmap,
+            fmtp,
             packet,
         })
     }
@@ -171,6 +185,18 @@ impl SessionPlan<'_> {
 }
 
 impl Wire {
+    /// What is encoded.
+    fn spec(&self, format: StreamFormat) -> CodecSpec {
+        match self {
+            Self::Pcm(coding) => {
+                // Little-endian PCM has no name and occurs in raw streams only.
+                let name = coding.encoding().unwrap_or(EncodingName::L16);
+                CodecSpec::new(name, format)
+            }
+            Self::Other(spec) => spec.clone(),
+        }
+    }
+
     /// The format to read ahead in: what is stored, where packets can be made of it by moving
     /// bytes or by an encoder, so that nothing is converted that need not be.
     fn stored(&self, native: Option<PcmFormat>) -> PcmFormat {
@@ -197,18 +223,6 @@ impl StreamPlan {
         }
     }
 
-    /// Encoding, rate and channels as RTP names them.
-    pub(super) fn spec(&self) -> CodecSpec {
-        match &self.wire {
-            Wire::Pcm(coding) => {
-                // Little-endian PCM has no name and occurs in raw streams only.
-                let name = coding.encoding().unwrap_or(EncodingName::L16);
-                CodecSpec::new(name, self.format)
-            }
-            Wire::Other(spec) => spec.clone(),
-        }
-    }
-
     /// Coding, rate and channels, for people.
     pub(super) fn describe(&self) -> String {
         match &self.wire {
@@ -229,15 +243,16 @@ fn default_codec(offer: &Offer) -> EncodingName {
     }
 }
 
-/// A payload type for each of `specs`, the same for equal ones: `asked` for the first and those
+/// A payload type for each of `formats`, the same for equal ones: `asked` for the first and those
 /// after it for others, without it the static one or the next that is free from 96 up.
-fn payload_types(specs: &[CodecSpec], asked: Option<u8>) -> Result<Vec<u8>, ConfigError> {
-    let mut known: Vec<(&CodecSpec, u8)> = Vec::new();
+fn payload_types(formats: &[Described], asked: Option<u8>) -> Result<Vec<u8>, ConfigError> {
+    let mut known: Vec<(&Described, u8)> = Vec::new();
     let mut free = asked.unwrap_or(FIRST_DYNAMIC);
-    for spec in specs {
-        if known.iter().any(|(s, _)| *s == spec) {
+    for format in formats {
+        if known.iter().any(|(f, _)| *f == format) {
             continue;
         }
+        let (spec, _) = format;
         let pt = match spec.static_payload_type() {
             Some(pt) if asked.is_none() => pt,
             _ if free > 127 => {
@@ -255,12 +270,12 @@ fn payload_types(specs: &[CodecSpec], asked: Option<u8>) -> Result<Vec<u8>, Conf
                 pt
             }
         };
-        known.push((spec, pt));
+        known.push((format, pt));
     }
-    let of = |spec| known.iter().find(|(s, _)| *s == spec).map(|(_, pt)| *pt);
-    Ok(specs
+    let of = |format| known.iter().find(|(f, _)| *f == format).map(|(_, pt)| *pt);
+    Ok(formats
         .iter()
-        .map(|s| of(s).unwrap_or(FIRST_DYNAMIC))
+        .map(|f| of(f).unwrap_or(FIRST_DYNAMIC))
         .collect())
 }
 
@@ -269,6 +284,9 @@ pub(super) fn ms(d: Duration) -> String {
     let text = format!("{:.4}", d.as_secs_f64() * 1e3);
     format!("{} ms", text.trim_end_matches('0').trim_end_matches('.'))
 }
+
+/// What SDP says of a payload type.
+type Described = (CodecSpec, Option<String>);
 
 const FIRST_DYNAMIC: u8 = 96;
 const NATIVE_FLOAT: PcmFormat =

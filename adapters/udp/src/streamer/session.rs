@@ -26,13 +26,14 @@ impl Described<'_> {
     /// SSRCs (RFC 3550 section 5.2), each format by its payload type.
     pub(super) fn write(&self, plans: &[StreamPlan], clock: Clock) -> SessionDescription {
         let first = &plans[0];
-        let mut media = MediaDescription::new(self.to, first.payload_type, first.spec());
+        let mut media = MediaDescription::new(self.to, first.payload_type, first.rtpmap.clone());
+        media.formats.clear();
         for plan in plans {
             if media.format(plan.payload_type).is_none() {
                 media.formats.push(PayloadFormat {
                     payload_type: plan.payload_type,
-                    codec: plan.spec(),
-                    fmtp: None,
+                    codec: plan.rtpmap.clone(),
+                    fmtp: plan.fmtp.clone(),
                 });
             }
         }

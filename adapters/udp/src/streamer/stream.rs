@@ -142,6 +142,15 @@ impl Stream {
             return now;
         }
         let due = self.pacer.next_deadline();
+        if packet.len == 0 {
+            // Silence that need not travel.
+            self.sender.skip(packet.frames as u64);
+            self.pacer.advance(packet.frames as u64);
+            self.frames += packet.frames as u64;
+            self.status.raise_peak(packet.peak);
+            self.wait();
+            return now;
+        }
         let datagram = self.feed.datagram();
         let written = self
             .sender
