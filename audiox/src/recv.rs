@@ -81,6 +81,7 @@ impl RecvBuilder {
         config.hold = self.hold.unwrap_or(config.hold);
         config.duration = self.duration;
         config.stop_when_ended = self.until_ended;
+        config.codecs = crate::codecs();
         Ok(Node::start(config)?)
     }
 }

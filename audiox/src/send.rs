@@ -75,6 +75,7 @@ impl SendBuilder {
         let config = StreamerConfig {
             ptime: self.ptime,
             start: self.start,
+            codecs: crate::codecs(),
             ..StreamerConfig::new(self.to.parse::<Endpoint>()?)
         };
         Ok(Streamer::start(config, streams)?)

@@ -164,6 +164,7 @@ pub(super) fn run(args: RecvArgs, mut output: Output) -> Result<(), Failure> {
         stop_when_ended: args.once,
         duration: args.duration,
         sidecar: !args.no_sidecar,
+        codecs: audiox::codecs(),
         ..NodeConfig::new(args.listen()?, target)
     };
     let interrupt = Interrupt::install()?;

@@ -29,6 +29,7 @@ pub(super) fn run(
         cname: network.cname.clone(),
         seed: network.seed,
         priority: network.priority(),
+        codecs: audiox::codecs(),
         ..StreamerConfig::new(to)
     };
     let streams = sources.into_iter().map(|s| StreamSpec {
