@@ -101,6 +101,13 @@ pub trait Decoder: Send {
         0
     }
 
+    /// Whether what [`conceal`](Self::conceal) makes of the present signal is better than its
+    /// waveform continued. If not it is called all the same, so that the codec's state follows,
+    /// and what it makes is not heard.
+    fn conceals_better(&self) -> bool {
+        true
+    }
+
     /// Forgets the past.
     fn reset(&mut self);
 }

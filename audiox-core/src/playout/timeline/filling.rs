@@ -61,7 +61,7 @@ impl Timeline {
             return;
         };
         let decoder = self.decoders.get_mut(self.speaker);
-        self.joins = decoder.is_some_and(|(_, d)| d.conceal(out) > 0);
+        self.joins = decoder.is_some_and(|(_, d)| d.conceal(out) > 0 && d.conceals_better());
         if self.joins {
             c.push(out);
         } else {
@@ -115,7 +115,7 @@ impl Timeline {
         let room = &mut self.ahead.room()[..gap * self.format.channels.get()];
         match decoder.decode_fec(head.payload(), room) {
             Ok(recovered) if recovered > 0 => Some(recovered.min(gap)),
-            _ => (decoder.conceal(room) > 0).then_some(0),
+            _ => (decoder.conceal(room) > 0 && decoder.conceals_better()).then_some(0),
         }
     }
 
