@@ -1,16 +1,21 @@
 //! What is heard where packets are missing.
 //!
 //! The sound goes on with what resembles it most. The last milliseconds before the gap are looked
-//! for in the past, over all lags from 4 to 24 ms; what followed there follows here.
+//! for in the past, over all lags from 3 to 23 ms; what followed there follows here.
 //! For a voice that is a whole number of pitch periods, for a chord the nearest thing to a common
 //! period, for noise another stretch of it, so the timbre stays right whatever it is. Where the
 //! packet after the gap is known already (it waits in the jitter buffer), a second place is
-//! looked for whose continuation meets it, and the two are blended across the gap.
+//! looked for whose continuation meets it, and the two are blended across the gap. Where the past
+//! has nothing like it, as at an attack that the gap swallowed, the packet itself is played
+//! backwards up to its beginning: the right timbre and the right level from the first frame on.
+//!
+//! What was made up becomes part of the past: with every gap cut out of it, copies of it would
+//! jump.
 //!
 //! All channels take the same lags, so the image does not move. Nothing is played louder than it
 //! was; long gaps fade out, down to the background noise of the quietest stretch heard lately.
 //!
-//! Everything is bounded: a search looks at at most [`Concealer::max_bridge`] + 28 ms of the past,
+//! Everything is bounded: a search looks at at most [`Concealer::max_bridge`] + 26 ms of the past,
 //! coarsely at 8 kHz and finely about the best places.
 //!
 //! # Deliberate differences
@@ -41,6 +46,8 @@ pub struct Concealer {
     loop_: Box<[f32]>,
     loop_frames: usize,
     place: usize,
+    /// What leads into the end of a gap, interleaved.
+    lead: Box<[f32]>,
     /// Frames extended since real audio.
     extended: usize,
     blend: usize,
@@ -83,8 +90,9 @@ impl Concealer {
             loop_: vec![0.0; (ms(LOOP_MS) + reach) * channels].into_boxed_slice(),
             loop_frames: 0,
             place: 0,
+            lead: vec![0.0; max_bridge * channels].into_boxed_slice(),
             extended: 0,
-            blend: ms(3).max(8),
+            blend: ms(BLEND_MS).max(8),
             fade_from: ms(FADE_FROM_MS),
             fade_to: ms(FADE_TO_MS),
             max_bridge,
@@ -140,28 +148,18 @@ impl Concealer {
         if n == 0 {
             return;
         }
-        let context = self.context.min(after.len() / ch);
-        // Only what is real leads on, as far as it is remembered.
-        let remembered = self.history.frames() - context - self.reach - 1;
-        let least = (self.extended + n).min(remembered) + context;
-        let found = match context {
-            0 => None,
-            _ => self.search.before(
-                &self.history,
-                &after[..context * ch],
-                n + context,
-                least,
-                least + self.reach,
-            ),
-        };
+        let leads = self.find_lead(n, after);
         if self.extended == 0 {
             self.begin();
         }
-        for frame in out.chunks_exact_mut(ch) {
+        for (i, frame) in out.chunks_exact_mut(ch).enumerate() {
             self.next_frame(frame);
-        }
-        if let Some(found) = found {
-            self.lead_into(out, after, found);
+            if leads {
+                let share = raised((i + 1) as f32 / (n + 1) as f32);
+                for (o, l) in frame.iter_mut().zip(&self.lead[i * ch..]) {
+                    *o += (l - *o) * share;
+                }
+            }
         }
         self.history.push(out);
     }
@@ -180,8 +178,7 @@ impl Concealer {
             self.next_frame(frame);
             let share = raised((n + 1) as f32 / (frames + 1) as f32);
             for (r, made) in real.iter_mut().zip(&*frame) {
-                let sample = if r.is_finite() { *r } else { 0.0 };
-                *r = made + (sample - made) * share;
+                *r = made + (finite(*r) - made) * share;
             }
         }
     }
@@ -245,33 +242,69 @@ impl Concealer {
         self.extended = self.extended.saturating_add(1);
     }
 
-    /// Blends `out`, an extension, over to the stretch of the past that led to something like
-    /// `after`.
-    fn lead_into(&mut self, out: &mut [f32], after: &[f32], found: Found) {
+    /// Fills `lead` with `n` frames that lead into `after`. Returns whether it could.
+    fn find_lead(&mut self, n: usize, after: &[f32]) -> bool {
         let ch = self.channels;
-        let n = out.len() / ch;
-        // The past, `lag` frames before the frames of `out`, and one more.
+        let context = self.context.min(after.len() / ch);
+        if context == 0 {
+            return false;
+        }
+        // Only what is real leads on, as far as it is remembered.
+        let remembered = self.history.frames() - context - self.reach - 1;
+        let least = (self.extended + n).min(remembered) + context;
+        let found = self.search.before(
+            &self.history,
+            &after[..context * ch],
+            n + context,
+            least,
+            least + self.reach,
+        );
+        match found {
+            Some(f) if f.likeness > LIKE && f.gain < LOUDER => self.lead_by_past(n, after, f),
+            _ => self.lead_backwards(n, after),
+        }
+        true
+    }
+
+    /// What led to something like `after`, never louder than it was.
+    fn lead_by_past(&mut self, n: usize, after: &[f32], found: Found) {
+        let ch = self.channels;
+        let gain = found.gain.min(1.0);
+        // The past, `lag` frames before the frames of the gap, and one more.
         let past = self.history.last(found.lag);
         let (led, next) = past.split_at((n * ch).min(past.len()));
         let blend = self.blend.min(n);
-        for (i, (frame, led)) in out
-            .chunks_exact_mut(ch)
-            .zip(led.chunks_exact(ch))
-            .enumerate()
-        {
-            let share = raised((i + 1) as f32 / (n + 1) as f32);
+        let frames = self.lead.chunks_exact_mut(ch).zip(led.chunks_exact(ch));
+        for (i, (frame, led)) in frames.enumerate() {
             let left = (i + blend + 1).saturating_sub(n) as f32 / (blend + 1) as f32;
             let correction = raised(left);
             for (c, (o, l)) in frame.iter_mut().zip(led).enumerate() {
                 let miss = match (after.get(c), next.get(c)) {
-                    (Some(a), Some(b)) if a.is_finite() => a - b * found.gain,
+                    (Some(a), Some(b)) => finite(*a) - b * gain,
                     _ => 0.0,
                 };
-                let led = l * found.gain + miss * correction;
-                *o += (led - *o) * share;
+                *o = l * gain + miss * correction;
             }
         }
     }
+
+    /// `after` in a mirror, and again in a mirror where it is shorter than the gap.
+    fn lead_backwards(&mut self, n: usize, after: &[f32]) {
+        let ch = self.channels;
+        let last = after.len() / ch - 1;
+        let frames = self.lead.chunks_exact_mut(ch).take(n);
+        for (i, frame) in frames.enumerate() {
+            let away = (n - i) % (2 * last).max(1);
+            let from = away.min(2 * last - away.min(2 * last)) * ch;
+            for (o, a) in frame.iter_mut().zip(&after[from..]) {
+                *o = finite(*a);
+            }
+        }
+    }
+}
+
+fn finite(sample: f32) -> f32 {
+    if sample.is_finite() { sample } else { 0.0 }
 }
 
 /// From 0 to 1 along a cosine.
@@ -282,10 +315,16 @@ fn raised(x: f32) -> f32 {
 }
 
 /// What is compared on either side of a gap.
-const CONTEXT_MS: usize = 4;
+const CONTEXT_MS: usize = 3;
 /// Lags looked through.
 const REACH_MS: usize = 20;
 const BRIDGE_MS: usize = 60;
+/// Within which one stretch passes into another.
+const BLEND_MS: usize = 2;
+/// Likeness that a stretch of the past must have with what follows a gap to lead into it, and
+/// what it may lack in level: beyond either, what follows is something new.
+const LIKE: f32 = 0.5;
+const LOUDER: f32 = 2.0;
 /// Longest stretch repeated, beside the lags looked through.
 const LOOP_MS: usize = 15;
 const FADE_FROM_MS: usize = 25;

@@ -4,7 +4,7 @@ use super::history::History;
 
 /// Looks for the lag at which the past resembles a template most, by normalised
 /// cross-correlation: coarsely on frames thinned to about 8 kHz, then at full rate about the best
-/// places.
+/// places. Of places much alike the newest is best, for sounds change.
 #[derive(Debug)]
 pub(super) struct Search {
     channels: usize,
@@ -23,8 +23,10 @@ pub(super) struct Search {
 pub(super) struct Found {
     /// Frames before the template.
     pub(super) lag: usize,
-    /// By how much louder the template is, at most a little.
+    /// How much louder the template is.
     pub(super) gain: f32,
+    /// Normalised correlation with the template; 0 where that is silence.
+    pub(super) likeness: f32,
 }
 
 impl Search {
@@ -91,7 +93,8 @@ impl Search {
         let start = |lag: usize| (frames + ahead).saturating_sub(context + lag);
         let mut best = Found {
             lag: least.max(1),
-            gain: 1.0,
+            gain: 0.0,
+            likeness: 0.0,
         };
         if frames < context || energy(template) < SILENCE * template.len() as f32 {
             return best;
@@ -117,6 +120,12 @@ impl Search {
         }
         let places = coarse - short + 1;
         self.score(places, short);
+        let reach = (most - least).max(1) as f32;
+        let newness = |lag: usize| 1.0 - AGEING * lag.saturating_sub(least) as f32 / reach;
+        for (at, score) in self.scores[..places].iter_mut().enumerate() {
+            let new = newness((frames + ahead).saturating_sub(context + at * self.thin));
+            *score *= new * new;
+        }
         // The best few, apart from each other, at full rate.
         let mut best_score = f32::NEG_INFINITY;
         for _ in 0..CANDIDATES {
@@ -138,10 +147,15 @@ impl Search {
                     continue;
                 }
                 let from = start(lag) * ch;
-                let (score, gain) = alike(template, &past[from..from + template.len()], ch);
+                let (likeness, gain) = alike(template, &past[from..from + template.len()], ch);
+                let score = likeness * newness(lag);
                 if score > best_score {
                     best_score = score;
-                    best = Found { lag, gain };
+                    best = Found {
+                        lag,
+                        gain,
+                        likeness,
+                    };
                 }
             }
             let apart = (APART_FRAMES / 2).max(1);
@@ -152,7 +166,8 @@ impl Search {
         best
     }
 
-    /// Scores all places of the thinned template in the thinned past.
+    /// Scores all places of the thinned template in the thinned past: normalised correlation
+    /// squared, times the template's energy.
     fn score(&mut self, places: usize, short: usize) {
         let scores = &mut self.scores[..places];
         for (place, score) in scores.iter_mut().enumerate() {
@@ -199,7 +214,7 @@ fn alike(template: &[f32], past: &[f32], channels: usize) -> (f32, f32) {
     let floor = SILENCE * (template.len() / channels) as f32;
     let (product, square, own) = (sum(product), sum(square).max(floor), sum(own).max(floor));
     let score = product / (square * own).sqrt();
-    (score, (own / square).sqrt().clamp(0.5, MAX_GAIN))
+    (score, (own / square).sqrt())
 }
 
 fn energy(samples: &[f32]) -> f32 {
@@ -236,6 +251,6 @@ const CANDIDATES: usize = 4;
 const APART_FRAMES: usize = 8;
 /// Mean square below which a template is silence: −90 dB.
 const SILENCE: f32 = 1e-9;
-/// The past is made louder by at most this much.
-const MAX_GAIN: f32 = 1.25;
+/// Share of its likeness that the oldest place loses beside the newest.
+const AGEING: f32 = 0.1;
 const LANES: usize = 8;

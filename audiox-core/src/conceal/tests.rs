@@ -64,6 +64,56 @@ fn a_bridge_meets_what_follows_though_the_pitch_has_moved() {
 }
 
 #[test]
+fn what_begins_within_the_gap_is_heard_from_its_own_beginning() {
+    // Silence, a gap, and a voice at full level.
+    let mut c = concealer(48_000, 2);
+    let after: Vec<f32> = (0..960).map(|n| voice(n / 2 + 77, 300.0)).collect();
+    let mut out = vec![f32::NAN; 960];
+    c.bridge(&mut out, &after);
+    let power = |part: &[f32]| part.iter().map(|s| s * s).sum::<f32>() / part.len() as f32;
+    assert!(power(&out[..192]) < 0.05 * power(&after));
+    assert!(power(&out[768..]) > 0.2 * power(&after));
+    assert!((out[958] - after[0]).abs() < 0.02 && (out[959] - after[1]).abs() < 0.02);
+    // Even where 3 ms of it are all there is.
+    c.reset();
+    c.bridge(&mut out, &[0.5; 2 * 144]);
+    assert!((out[959] - 0.5).abs() < 0.01);
+}
+
+#[test]
+fn what_ends_within_the_gap_fades() {
+    let mut c = concealer(48_000, 1);
+    let past: Vec<f32> = (0..9_600).map(|n| voice(n, 300.0)).collect();
+    c.push(&past);
+    let mut out = vec![f32::NAN; 480];
+    c.bridge(&mut out, &[0.0; 480]);
+    assert!(out[..48].iter().any(|s| s.abs() > 0.2));
+    assert!(out[470..].iter().all(|s| s.abs() < 0.01));
+}
+
+#[test]
+fn gap_after_gap_nothing_jumps() {
+    let rate = SampleRate::HZ_48000;
+    let tone = Tone::new(rate, 440, 0.5).unwrap();
+    let mut clicks = ClickDetector::new(rate, Channels::MONO, 2.0 * tone.curvature());
+    let mut c = concealer(48_000, 1);
+    let (mut packet, mut gap) = (vec![0.0; 480], vec![0.0; 960]);
+    for n in 0..300u64 {
+        tone.write(n * 480, &mut packet, Channels::MONO);
+        if n > 10 && n % 3 == 2 {
+            // Every second and third packet is missing.
+            c.bridge(&mut gap, &packet);
+            clicks.push(&gap);
+        }
+        if n <= 10 || n % 3 == 2 {
+            c.push(&packet);
+            clicks.push(&packet);
+        }
+    }
+    assert_eq!(clicks.count(), 0);
+}
+
+#[test]
 fn extension_fades_and_silence_stays_silence() {
     let mut c = concealer(48_000, 2);
     let mut out = vec![f32::NAN; 9_600];

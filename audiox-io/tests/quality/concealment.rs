@@ -125,10 +125,10 @@ fn assert_within(material: &Material, limits: &[Limit]) {
 #[test]
 fn speech_goes_on() {
     let limits = [
-        limit(Past, 1, 11.1, 2.0),
-        limit(BothSides, 1, 11.2, 2.8),
-        limit(Past, 4, 13.9, -1.9),
-        limit(BothSides, 4, 13.8, -0.4),
+        limit(Past, 1, 10.9, 2.2),
+        limit(BothSides, 1, 9.4, 2.5),
+        limit(Past, 4, 14.2, -1.8),
+        limit(BothSides, 4, 11.1, -0.6),
     ];
     assert_within(&Material::speech(), &limits);
 }
@@ -136,10 +136,10 @@ fn speech_goes_on() {
 #[test]
 fn music_goes_on() {
     let limits = [
-        limit(Past, 1, 6.6, 0.6),
-        limit(BothSides, 1, 6.6, 1.6),
-        limit(Past, 4, 10.0, 1.1),
-        limit(BothSides, 4, 10.0, 1.7),
+        limit(Past, 1, 6.2, 0.8),
+        limit(BothSides, 1, 5.4, 1.4),
+        limit(Past, 4, 9.7, 1.0),
+        limit(BothSides, 4, 8.0, 0.7),
     ];
     assert_within(&Material::music(), &limits);
 }
@@ -166,7 +166,7 @@ fn an_adaptive_delay_conceals_what_was_lost() {
 fn what_was_not_lost_is_untouched() {
     for material in [Material::speech(), Material::music()] {
         let ms = step(&material) / 10;
-        for (knowledge, blended) in [(Past, 3 * ms), (BothSides, 0)] {
+        for (knowledge, blended) in [(Past, 2 * ms), (BothSides, 0)] {
             let lost = losses(&material, 1, 0);
             let heard = play(&material, &lost, config(knowledge, Concealment::Waveform));
             for (n, pair) in lost.windows(2).enumerate() {
@@ -194,7 +194,7 @@ fn bursts_of_40_ms_do_not_click() {
                     let about = bend(&sent, gap.start - 100 * ms..gap.end + 20 * ms);
                     let made = bend(&heard, gap.start - 2..gap.end + 3 * ms);
                     let case = format!("{} {knowledge:?} {gap:?}", material.name);
-                    assert!(made <= 1.2 * about + 1e-3, "{case}: {made} {about}");
+                    assert!(made <= 1.3 * about + 1e-3, "{case}: {made} {about}");
                 }
             }
         }
