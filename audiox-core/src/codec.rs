@@ -64,6 +64,12 @@ pub trait Decoder: Send {
     /// Format of the frames it yields.
     fn format(&self) -> StreamFormat;
 
+    /// The rate of the RTP clock that its packets are stamped by: that of the frames or a
+    /// multiple of it.
+    fn clock_rate(&self) -> SampleRate {
+        self.format().rate
+    }
+
     /// Frames that one payload can hold at most; sizes all scratch.
     fn max_frames(&self) -> usize;
 

@@ -134,6 +134,16 @@ impl Playout {
                 format!("all decoders of a stream share one format, here {stream}"),
             ));
         }
+        if let Some((_, odd)) = decoders.iter().find(|(_, d)| {
+            let clock = d.clock_rate();
+            clock != decoders[0].1.clock_rate() || !clock.get().is_multiple_of(stream.rate.get())
+        }) {
+            return Err(ConfigError::new(
+                "clock_rate",
+                odd.clock_rate(),
+                format!("one for all decoders, a multiple of {}", stream.rate),
+            ));
+        }
         let output = Output::new(config, stream)?;
         let look_ahead = stream.rate.duration_of(output.look_ahead() as u64);
         let drift = match config.drift {

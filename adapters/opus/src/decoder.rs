@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use audiox_core::codec::{DecodeError, Decoder};
 use audiox_core::error::ConfigError;
-use audiox_core::format::StreamFormat;
+use audiox_core::format::{SampleRate, StreamFormat};
 
 use crate::config::OpusConfig;
 use crate::encoder::refused;
@@ -91,6 +91,10 @@ impl OpusDecoder {
 impl Decoder for OpusDecoder {
     fn format(&self) -> StreamFormat {
         self.format
+    }
+
+    fn clock_rate(&self) -> SampleRate {
+        SampleRate::HZ_48000
     }
 
     fn max_frames(&self) -> usize {

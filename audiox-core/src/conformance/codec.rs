@@ -24,6 +24,10 @@ pub fn codec(encoder: &mut dyn Encoder, decoder: &mut dyn Decoder) {
 
 fn sizes(encoder: &dyn Encoder, decoder: &dyn Decoder) {
     assert_eq!(encoder.format(), decoder.format(), "formats differ");
+    let clocks = [encoder.clock_rate(), decoder.clock_rate()].map(|r| r.get());
+    assert_eq!(clocks[0], clocks[1], "clocks differ");
+    let whole = clocks[0].is_multiple_of(encoder.format().rate.get());
+    assert!(whole, "a clock of {} Hz", clocks[0]);
     assert!(encoder.frames_per_packet() > 0, "packets of no frames");
     assert!(
         decoder.max_frames() >= encoder.frames_per_packet(),

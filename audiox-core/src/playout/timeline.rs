@@ -24,6 +24,8 @@ use crate::trace::{Arrival, TraceEvent, TraceInput};
 /// Jitter buffer, decoders, and what fills the gaps between their frames.
 pub(super) struct Timeline {
     format: StreamFormat,
+    /// Of the sender's media clock, a frame.
+    ticks: i64,
     aim: Aim,
     /// Frames.
     resync_after: u64,
@@ -103,6 +105,9 @@ impl Timeline {
         format: StreamFormat,
         look_ahead: Duration,
     ) -> Result<Self, ConfigError> {
+        let clock = decoders
+            .first()
+            .map_or(format.rate, |(_, d)| d.clock_rate());
         let frames = decoders.iter().map(|(_, d)| d.max_frames()).max();
         let frames = frames.unwrap_or(0);
         let buffer = JitterBuffer::new(config.width)?;
@@ -148,6 +153,7 @@ impl Timeline {
         let channels = format.channels.get();
         Ok(Self {
             format,
+            ticks: i64::from(clock.get() / format.rate.get()).max(1),
             aim,
             resync_after: format.rate.frames_in(config.resync_after),
             spent: VecDeque::with_capacity(buffer.width() + SPENT_SLACK),
@@ -186,7 +192,8 @@ impl Timeline {
 
     /// Takes a packet in. The second value is its media time in nanoseconds, where it says
     /// something about the sender's clock.
-    pub(super) fn insert(&mut self, packet: PacketBuf) -> (Inserted, Option<i64>) {
+    pub(super) fn insert(&mut self, mut packet: PacketBuf) -> (Inserted, Option<i64>) {
+        packet.meta.at = MediaTime(packet.meta.at.0.div_euclid(self.ticks));
         if self.trace.is_none() {
             return self.admit(packet);
         }

@@ -234,6 +234,12 @@ fn rtp_format(rtp: &RtpEndpoint) -> Result<(u8, CodecSpec), Error> {
         .or_else(|| spec.static_payload_type())
         .unwrap_or(FIRST_DYNAMIC);
     check_payload_type(pt, &spec)?;
+    let opus = [EncodingName::OPUS, EncodingName::MULTIOPUS].contains(&spec.encoding);
+    if opus && spec.rate != SampleRate::HZ_48000 {
+        // RFC 7587 section 4.1.
+        let allowed = "Opus in RTP is always 48000 Hz";
+        return Err(ConfigError::new("rate", spec.rate, allowed).into());
+    }
     Ok((pt, spec))
 }
 

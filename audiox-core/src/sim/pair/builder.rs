@@ -294,7 +294,7 @@ impl Setup {
         let decoder: Box<dyn Decoder> = factory.decoder(&spec, self.frames_per_packet)?;
         let (framing, payload_type) = match self.framing {
             Framing::Rtp => {
-                let clock = vec![(PAYLOAD_TYPE, self.format.rate)];
+                let clock = vec![(PAYLOAD_TYPE, decoder.clock_rate())];
                 (IngressFraming::Rtp(clock), PAYLOAD_TYPE)
             }
             Framing::Raw => {
