@@ -20,6 +20,7 @@ pub mod conformance;
 pub mod convert;
 pub mod drift;
 pub mod error;
+pub mod fec;
 pub mod format;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
