@@ -91,7 +91,7 @@ fn any_as_many_repair_packets_bring_back_a_burst_in_their_window() {
     for _ in 0..300 {
         let mut decoder = WindowDecoder::new(SSRC);
         decoder.handle_source(ExtSeq(69_999), &packet(69_999, 80));
-        let lost: Vec<bool> = (0..16).map(|_| rng.next_u32() % 2 == 0).collect();
+        let lost: Vec<bool> = (0..16).map(|_| rng.next_u32().is_multiple_of(2)).collect();
         for (n, p) in (70_000..).zip(&packets) {
             if !lost[n as usize - 70_000] {
                 decoder.handle_source(ExtSeq(n), p);
@@ -211,10 +211,23 @@ fn residual(loss: u32, rate: u32, packets: u64, seed: u64) -> f64 {
         while let Some((seq, _)) = decoder.poll_recovered(&mut out) {
             have[(seq.0 - 70_000) as usize] = true;
         }
-        // Packet n − 24 is heard before the packets of n + 1 come.
-        gone += u64::from(n >= DELAY && !have[(n - DELAY) as usize]);
+        // 60 ms after it was sent a packet is heard, just before packet 24 behind it comes.
+        gone += u64::from(n + 1 >= DELAY && !have[(n + 1 - DELAY) as usize]);
     }
     gone as f64 / packets as f64
+}
+
+#[test]
+fn a_burst_of_eight_comes_back_whole_within_60_ms() {
+    for phase in 0..24 {
+        let all = sent(70_000, 70_200, 24, 600, 60);
+        // Eight source packets in a row, and the repair packets between them.
+        let from = all.iter().position(|(n, _)| *n == 70_080 + phase).unwrap();
+        let to = all.iter().position(|(n, _)| *n == 70_088 + phase).unwrap();
+        let heard_from = all.iter().position(|(n, _)| *n == 70_080 + phase + 24);
+        let back = received(&all[..heard_from.unwrap()], |i| (from..to).contains(&i), 60);
+        assert_eq!(back.len(), 8, "{phase}");
+    }
 }
 
 #[test]
@@ -243,7 +256,7 @@ proptest! {
                 if bytes.len() > 8 {
                     bytes[..4].copy_from_slice(&SSRC.to_be_bytes());
                     bytes[4..6].copy_from_slice(&(n as u16).to_be_bytes());
-                    bytes[6] = bytes[6] % 97;
+                    bytes[6] %= 97;
                     bytes[7] &= 0x7f;
                 }
                 let _ = decoder.handle_repair(&bytes);
