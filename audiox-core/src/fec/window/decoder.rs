@@ -109,6 +109,10 @@ impl WindowDecoder {
             self.stats.refused += 1;
             return Ok(());
         }
+        if covered.clone().all(|seq| self.lens[slot(seq)] != 0) {
+            self.stats.redundant += 1;
+            return Ok(());
+        }
         let own = &mut self.sum[..sum.len()];
         own.copy_from_slice(sum);
         for seq in covered.clone() {
