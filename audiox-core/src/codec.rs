@@ -13,6 +13,8 @@ pub use pcm::{PcmCoding, PcmDecoder, PcmEncoder};
 pub use registry::{CodecFactory, CodecRegistry};
 pub use spec::{CodecSpec, EncodingName};
 
+use std::time::Duration;
+
 use crate::block::AudioRef;
 use crate::format::{SampleRate, StreamFormat};
 
@@ -50,6 +52,10 @@ pub trait Encoder: Send {
     /// Which part of the packets is being lost, 0 to 1, from receivers' reports; a codec with
     /// redundancy of its own makes as much of it as that takes.
     fn set_expected_loss(&mut self, _fraction: f32) {}
+
+    /// Adds to each payload, from the next on, a coarse copy of the audio before it, reaching back
+    /// by up to `history`: as far as the codec can and its bitrate affords. Zero adds none.
+    fn set_history(&mut self, _history: Duration) {}
 
     /// Aims for this many bits a second, all channels together, from the next packet on. Codecs
     /// of one bitrate stay at it; others take the nearest they have.
@@ -99,6 +105,25 @@ pub trait Decoder: Send {
     /// for which it is worth to wait for the payload behind it.
     fn max_recovery(&self) -> usize {
         0
+    }
+
+    /// As [`decode_fec`](Self::decode_fec), of a part of a gap: `out` begins `ahead` frames before
+    /// `next`. The parts of a gap are recovered in their order, each when its time comes, then
+    /// `next` is decoded. Codecs without a longer memory have only the part right before `next`.
+    ///
+    /// # Errors
+    /// `next` is malformed.
+    fn recover(
+        &mut self,
+        next: &[u8],
+        ahead: usize,
+        out: &mut [f32],
+    ) -> Result<usize, DecodeError> {
+        if ahead == out.len() / self.format().channels.get() {
+            self.decode_fec(next, out)
+        } else {
+            Ok(0)
+        }
     }
 
     /// Conceals `out`'s whole length from the past; returns frames written, 0 where the codec

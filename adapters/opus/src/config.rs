@@ -34,6 +34,16 @@ pub struct OpusConfig {
     /// Part of the packets that will be lost, 0 to 1; the encoder protects itself accordingly.
     /// It can be set anew at any time from what receivers report. Default: 0.
     pub expected_loss: f32,
+    /// Deep redundancy: how far back the coarse copy of the past in each packet may reach, up to
+    /// 1.04 s, in steps of 10 ms. Default: zero, none.
+    ///
+    /// It needs feature `dred`, one or two channels, packets of 10 to 60 ms, an expected loss
+    /// above zero, and bits, which [`fec`](Self::fec) competes for: BENCHMARKS.md says how far it
+    /// reaches at which bitrate. Speech narrower than 8 kHz cannot be continued by it. Decoders
+    /// that do not know it pass it over.
+    pub history: Duration,
+    /// What decoders fill gaps with. Default: [`Concealment::Classic`].
+    pub concealment: Concealment,
     /// Whether packets of silence are left out but for one in 400 ms. Default: false.
     pub dtx: bool,
     /// Bytes that a payload may take, 16 to 61 298. Default: 1 200, which passes any network with
@@ -90,6 +100,17 @@ pub enum InbandFec {
     Always,
 }
 
+/// What a decoder fills gaps with where nothing is left to recover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Concealment {
+    /// The last pitch and spectrum, fading out.
+    #[default]
+    Classic,
+    /// What a neural network expects of speech, for some 100 ms; where speech is narrower than
+    /// 8 kHz, the classic way. It needs feature `dred` and takes some ten times the time.
+    Deep,
+}
+
 impl Default for OpusConfig {
     fn default() -> Self {
         Self {
@@ -101,6 +122,8 @@ impl Default for OpusConfig {
             max_bandwidth: Bandwidth::Fullband,
             fec: InbandFec::Speech,
             expected_loss: 0.0,
+            history: Duration::ZERO,
+            concealment: Concealment::Classic,
             dtx: false,
             max_payload: 1_200,
             layout: None,
@@ -143,6 +166,18 @@ impl OpusConfig {
                 self.expected_loss,
                 "the part of packets lost is 0 to 1",
             ));
+        }
+        if self.history > MAX_HISTORY {
+            return Err(ConfigError::new(
+                "history",
+                format_args!("{:?}", self.history),
+                "deep redundancy reaches back up to 1.04 s",
+            ));
+        }
+        if self.history > Duration::ZERO && (!DRED || format.channels.get() > 2) {
+            let allowed = "deep redundancy takes feature dred and one or two channels";
+            let history = format_args!("{:?}", self.history).to_string();
+            return Err(ConfigError::new("history", history, allowed));
         }
         if !(MIN_PAYLOAD..=MAX_PAYLOAD).contains(&self.max_payload) {
             return Err(ConfigError::new(
@@ -195,6 +230,9 @@ impl fmt::Display for Bitrate {
     }
 }
 
+/// Whether deep redundancy and deep concealment are built in (feature `dred`).
+pub const DRED: bool = cfg!(feature = "dred");
+
 /// The rates that libopus takes and gives.
 pub(crate) fn check_rate(rate: SampleRate) -> Result<(), ConfigError> {
     if RATES.contains(&rate.get()) {
@@ -235,6 +273,8 @@ const PTIMES: [u64; 9] = [25, 50, 100, 200, 400, 600, 800, 1_000, 1_200];
 /// RFC 6716 section 2.1.1 and RFC 7587 section 6.1, `maxaveragebitrate`.
 const MIN_BITRATE: u64 = 6_000;
 const MAX_BITRATE: u64 = 510_000;
+/// 104 spans of 10 ms.
+pub(crate) const MAX_HISTORY: Duration = Duration::from_millis(1_040);
 const MIN_PAYLOAD: usize = 16;
 /// 48 frames of 2.5 ms, the most that RFC 6716 section 3.2.5 can hold, with their lengths.
 const MAX_PAYLOAD: usize = 48 * (MAX_FRAME_BYTES + 2) + 2;
@@ -270,6 +310,24 @@ mod tests {
         for frames in [120, 240, 480, 960, 1_920, 2_880, 3_840, 4_800, 5_760] {
             assert_eq!(OpusConfig::default().check(STEREO, frames), Ok(()));
         }
+    }
+
+    #[test]
+    fn what_is_not_built_in_is_refused_and_says_which_feature_it_takes() {
+        let config = OpusConfig {
+            history: Duration::from_millis(10),
+            ..OpusConfig::default()
+        };
+        let refused = config.check(STEREO, 960).err();
+        assert_eq!(refused.is_none(), DRED);
+        assert!(refused.is_none_or(|e| e.allowed.contains("feature dred")));
+        let config = OpusConfig {
+            concealment: Concealment::Deep,
+            ..OpusConfig::default()
+        };
+        let refused = crate::OpusDecoder::new(&config, STEREO, 960).err();
+        assert_eq!(refused.is_none(), DRED);
+        assert!(refused.is_none_or(|e| e.allowed.contains("feature dred")));
     }
 
     #[test]

@@ -5,9 +5,13 @@ use audiox_core::codec::{DecodeError, Decoder};
 use audiox_core::error::ConfigError;
 use audiox_core::format::{SampleRate, StreamFormat};
 
-use crate::config::OpusConfig;
+use crate::config::{Concealment, DRED, OpusConfig};
+#[cfg(feature = "dred")]
+use crate::dred::Dred;
 use crate::encoder::refused;
 use crate::layout::Layout;
+#[cfg(feature = "dred")]
+use crate::packet::Bandwidth;
 use crate::packet::{self, MAX_TICKS, Mode, OpusPacket, Streams, Toc};
 use crate::raw::{From, RawDecoder};
 
@@ -28,6 +32,8 @@ pub struct OpusDecoder {
     made: Box<[f32]>,
     /// What of it has not gone out yet, in samples.
     left: Range<usize>,
+    #[cfg(feature = "dred")]
+    dred: Option<Dred>,
 }
 
 impl OpusDecoder {
@@ -52,8 +58,14 @@ impl OpusDecoder {
                 ),
             ));
         }
+        if config.concealment == Concealment::Deep && !DRED {
+            let allowed = "deep concealment takes feature dred";
+            return Err(ConfigError::new("concealment", "Deep", allowed));
+        }
         let made = RawDecoder::new(format.rate.get(), &layout);
         let raw = made.map_err(|code| refused("decoder", &format, code))?;
+        #[cfg(feature = "dred")]
+        let (raw, dred) = crate::dred::prepare(raw, config, format, &layout)?;
         let scratch = frames_of(MAX_FRAME_TICKS, format) * format.channels.get();
         Ok(Self {
             raw,
@@ -63,6 +75,8 @@ impl OpusDecoder {
             last: None,
             made: vec![0.0; scratch].into(),
             left: 0..0,
+            #[cfg(feature = "dred")]
+            dred,
         })
     }
 
@@ -78,6 +92,78 @@ impl OpusDecoder {
             return Err(DecodeError::Malformed);
         };
         Ok((first, frames_of(ticks, self.format)))
+    }
+
+    /// Whether `next` holds in-band error correction of use here.
+    fn corrects(&self, next: &[u8]) -> bool {
+        // Between transform coding and speech libopus conceals instead.
+        let joins = self.last.is_none_or(|toc| toc.mode() != Mode::Celt);
+        let mut parts = Streams::new(next, &self.layout).flatten();
+        joins && parts.any(|packet| packet.has_fec())
+    }
+
+    /// Decodes the end of the coded frame before `next` into all of `out`.
+    fn correct(&mut self, next: &[u8], toc: Toc, out: &mut [f32]) -> Result<(), DecodeError> {
+        if out.is_empty() {
+            return Ok(());
+        }
+        let frames = frames_of(toc.frame_ticks(), self.format);
+        let made = &mut self.made[..frames * self.format.channels.get()];
+        if self.raw.decode(From::Redundancy(next), made, frames) != Ok(frames) {
+            return Err(DecodeError::Malformed);
+        }
+        out.copy_from_slice(&made[made.len() - out.len()..]);
+        Ok(())
+    }
+
+    /// How many frames at the end of `wanted` ones, which begin `ahead` frames before `next`, its
+    /// deep redundancy holds.
+    #[cfg(feature = "dred")]
+    fn deep_reach(
+        &mut self,
+        packet: &OpusPacket<'_>,
+        next: &[u8],
+        ahead: usize,
+        wanted: usize,
+    ) -> usize {
+        // libopus continues by it what it decoded last, where that went up to 8 kHz.
+        let continues = self
+            .last
+            .is_some_and(|toc| toc.mode() != Mode::Silk || toc.bandwidth() >= Bandwidth::Wideband);
+        match &mut self.dred {
+            Some(dred) if continues => dred.reach(packet, next, ahead, wanted),
+            _ => 0,
+        }
+    }
+
+    #[cfg(not(feature = "dred"))]
+    fn deep_reach(&mut self, _: &OpusPacket<'_>, _: &[u8], _: usize, _: usize) -> usize {
+        0
+    }
+
+    /// Decodes the deep redundancy found last into `out`, which begins `ahead` frames before the
+    /// payload that it is from.
+    #[cfg(feature = "dred")]
+    fn decode_deep(&mut self, ahead: usize, out: &mut [f32]) -> Result<(), DecodeError> {
+        let (channels, step) = (self.format.channels.get(), self.step());
+        let Some(dred) = &self.dred else {
+            return Ok(());
+        };
+        let mut at = ahead;
+        for part in out.chunks_mut(step * channels) {
+            let made = &mut self.made[..step * channels];
+            if self.raw.recover(dred.raw(), at, made, step) != Ok(step) {
+                return Err(DecodeError::Malformed);
+            }
+            part.copy_from_slice(&made[..part.len()]);
+            at -= part.len() / channels;
+        }
+        Ok(())
+    }
+
+    #[cfg(not(feature = "dred"))]
+    fn decode_deep(&mut self, _: usize, _: &mut [f32]) -> Result<(), DecodeError> {
+        Ok(())
     }
 
     /// Frames that concealment is made in: a coded frame, since speech decays within it, but of
@@ -121,34 +207,43 @@ impl Decoder for OpusDecoder {
     }
 
     fn decode_fec(&mut self, next: &[u8], out: &mut [f32]) -> Result<usize, DecodeError> {
-        let channels = self.format.channels.get();
-        let (first, _) = self.parse(next)?;
-        let wanted = out.len() / channels;
-        let present = Streams::new(next, &self.layout)
-            .flatten()
-            .any(|packet| packet.has_fec());
-        // Between transform coding and speech libopus conceals instead.
-        let joins = self.last.is_none_or(|toc| toc.mode() != Mode::Celt);
-        if !present || !joins || wanted == 0 {
-            return Ok(0);
-        }
-        // It reaches back by one coded frame; what is missing before that is concealed.
-        let covered = frames_of(first.toc().frame_ticks(), self.format);
-        let before = wanted.saturating_sub(covered);
-        let (head, tail) = out[..wanted * channels].split_at_mut(before * channels);
-        self.conceal(head);
-        self.left = 0..0;
-        let made = &mut self.made[..covered * channels];
-        let decoded = self.raw.decode(From::Redundancy(next), made, covered);
-        if decoded != Ok(covered) {
-            return Err(DecodeError::Malformed);
-        }
-        tail.copy_from_slice(&made[made.len() - tail.len()..]);
-        Ok(wanted - before)
+        self.recover(next, out.len() / self.format.channels.get(), out)
     }
 
     fn max_recovery(&self) -> usize {
         frames_of(MAX_FRAME_TICKS, self.format)
+    }
+
+    fn recover(
+        &mut self,
+        next: &[u8],
+        ahead: usize,
+        out: &mut [f32],
+    ) -> Result<usize, DecodeError> {
+        let channels = self.format.channels.get();
+        let wanted = out.len() / channels;
+        let (first, _) = self.parse(next)?;
+        // What reaches into the payload itself is not missing.
+        if wanted == 0 || ahead < wanted {
+            return Ok(0);
+        }
+        // In-band error correction is coded better than deep redundancy, where it reaches.
+        let corrected = match ahead == wanted && self.corrects(next) {
+            true => frames_of(first.toc().frame_ticks(), self.format).min(wanted),
+            false => 0,
+        };
+        let recovered = corrected.max(self.deep_reach(&first, next, ahead, wanted));
+        if recovered == 0 {
+            return Ok(0);
+        }
+        let concealed = wanted - recovered;
+        let (head, tail) = out[..wanted * channels].split_at_mut(concealed * channels);
+        let (deep, tail) = tail.split_at_mut((recovered - corrected) * channels);
+        self.conceal(head);
+        self.left = 0..0;
+        self.decode_deep(ahead - concealed, deep)?;
+        self.correct(next, first.toc(), tail)?;
+        Ok(recovered)
     }
 
     fn conceal(&mut self, out: &mut [f32]) -> usize {
@@ -181,6 +276,10 @@ impl Decoder for OpusDecoder {
 
     fn reset(&mut self) {
         self.raw.reset();
+        #[cfg(feature = "dred")]
+        if let Some(dred) = &mut self.dred {
+            dred.forget();
+        }
         self.last = None;
         self.left = 0..0;
     }

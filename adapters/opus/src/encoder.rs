@@ -1,10 +1,14 @@
 use std::fmt;
+#[cfg(feature = "dred")]
+use std::time::Duration;
 
 use audiox_core::block::AudioRef;
 use audiox_core::codec::{EncodeError, Encoder};
 use audiox_core::error::ConfigError;
 use audiox_core::format::{SampleRate, StreamFormat};
 
+#[cfg(feature = "dred")]
+use crate::config::MAX_HISTORY;
 use crate::config::{Application, Bitrate, InbandFec, OpusConfig, RateControl};
 use crate::layout::Layout;
 use crate::packet::Bandwidth;
@@ -66,6 +70,7 @@ impl OpusEncoder {
             let set = encoder.raw.set(setting, value);
             set.map_err(|code| refused(field, &value, code))?;
         }
+        encoder.set_history(config.history);
         let most = encoder.max_bitrate;
         if config.bitrate == Bitrate::Auto
             && most < automatic(format, &encoder.layout, frames_per_packet)
@@ -158,6 +163,13 @@ impl Encoder for OpusEncoder {
         // Not a number becomes 0.
         let percent = (fraction.clamp(0.0, 1.0) * 100.0).ceil() as i32;
         let _ = self.raw.set(Setting::PacketLossPercent, percent);
+    }
+
+    #[cfg(feature = "dred")]
+    fn set_history(&mut self, history: Duration) {
+        let spans = history.min(MAX_HISTORY).as_millis().div_ceil(10);
+        // Several streams have none, which is what it answers.
+        let _ = self.raw.set(Setting::DredDuration, spans as i32);
     }
 
     fn set_bitrate(&mut self, bits_per_second: u32) {

@@ -22,6 +22,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! With feature `dred`, also deep redundancy: a coarse copy of up to a second in each packet, out
+//! of which a whole burst comes back ([`OpusConfig::history`], [`Decoder::recover`]); and
+//! concealment by a neural network ([`Concealment::Deep`]).
+//!
 //! In RTP (RFC 7587) a stream is `opus/48000/2` whatever it carries, with a clock of 48 kHz;
 //! [`register`] puts both names, `opus` and WebRTC's `multiopus`, into a codec registry.
 //!
@@ -31,10 +35,13 @@
 //!
 //! [`Encoder`]: audiox_core::codec::Encoder
 //! [`Decoder`]: audiox_core::codec::Decoder
+//! [`Decoder::recover`]: audiox_core::codec::Decoder::recover
 #![deny(unsafe_code)]
 
 mod config;
 mod decoder;
+#[cfg(feature = "dred")]
+mod dred;
 mod encoder;
 mod factory;
 mod layout;
@@ -43,7 +50,7 @@ mod params;
 #[allow(unsafe_code, reason = "libopus is C; this module is all that calls it")]
 mod raw;
 
-pub use config::{Application, Bitrate, InbandFec, OpusConfig, RateControl};
+pub use config::{Application, Bitrate, Concealment, DRED, InbandFec, OpusConfig, RateControl};
 pub use decoder::OpusDecoder;
 pub use encoder::OpusEncoder;
 pub use factory::{MULTIOPUS, OPUS, OpusFactory, register};

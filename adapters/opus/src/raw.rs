@@ -66,6 +66,8 @@ pub(crate) enum Setting {
     InbandFec,
     PacketLossPercent,
     Dtx,
+    #[cfg(feature = "dred")]
+    DredDuration,
 }
 
 impl Setting {
@@ -79,6 +81,8 @@ impl Setting {
             Self::InbandFec => sys::OPUS_SET_INBAND_FEC_REQUEST,
             Self::PacketLossPercent => sys::OPUS_SET_PACKET_LOSS_PERC_REQUEST,
             Self::Dtx => sys::OPUS_SET_DTX_REQUEST,
+            #[cfg(feature = "dred")]
+            Self::DredDuration => sys::OPUS_SET_DRED_DURATION_REQUEST,
         }
     }
 }
@@ -279,6 +283,8 @@ pub(crate) enum From<'a> {
 pub(crate) struct RawDecoder {
     state: DecoderState,
     channels: usize,
+    #[cfg(feature = "dred")]
+    rate: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -317,7 +323,12 @@ impl RawDecoder {
             };
             made(p, error).map(DecoderState::Multi)?
         };
-        Ok(Self { state, channels })
+        Ok(Self {
+            state,
+            channels,
+            #[cfg(feature = "dred")]
+            rate: rate as usize,
+        })
     }
 
     /// Decodes into the whole of `out`, `frames` × channels, and returns the frames written.
@@ -364,6 +375,22 @@ impl RawDecoder {
             }
         };
         length(n)
+    }
+
+    /// Changes a setting.
+    #[cfg(feature = "dred")]
+    pub(crate) fn set(&mut self, setting: Setting, value: i32) -> Result<(), Code> {
+        let request = setting.request();
+        // SAFETY: the state is live and borrowed exclusively, and every `Setting` reads exactly
+        // one `opus_int32`.
+        done(unsafe {
+            match self.state {
+                DecoderState::Single(p) => sys::opus_decoder_ctl(p.as_ptr(), request, value),
+                DecoderState::Multi(p) => {
+                    sys::opus_multistream_decoder_ctl(p.as_ptr(), request, value)
+                }
+            }
+        })
     }
 
     /// Forgets the past; settings stay.
@@ -417,5 +444,10 @@ const SURROUND: c_int = 1;
 /// Channels that libopus takes.
 pub(crate) const MAX_CHANNELS: usize = 255;
 
+#[cfg(feature = "dred")]
+mod dred;
 #[cfg(test)]
 pub(crate) mod tests;
+
+#[cfg(feature = "dred")]
+pub(crate) use dred::RawDred;

@@ -4,9 +4,11 @@
 #[path = "support/measure.rs"]
 mod measure;
 
+use std::time::Duration;
+
 use audiox_core::codec::{DecodeError, Decoder};
 use audiox_core::format::Channels;
-use audiox_opus::{Application, Layout, OpusConfig, OpusDecoder, OpusEncoder};
+use audiox_opus::{Application, Concealment, DRED, Layout, OpusConfig, OpusDecoder, OpusEncoder};
 use measure::{decoded, format, payloads, tones};
 use proptest::prelude::*;
 
@@ -47,10 +49,17 @@ fn stream(
     frames: usize,
     layout: Option<Layout>,
 ) -> (OpusConfig, Vec<Vec<u8>>) {
+    let deep = DRED && channels < 3;
     let config = OpusConfig {
         application,
         expected_loss: 0.3,
         complexity: 1,
+        history: Duration::from_millis(if deep { 500 } else { 0 }),
+        concealment: if deep {
+            Concealment::Deep
+        } else {
+            Concealment::Classic
+        },
         layout,
         ..OpusConfig::default()
     };
@@ -100,6 +109,12 @@ fn check(
         ));
         let n = recovered.map_or(0, |n| if n > 0 { 960 } else { 0 });
         prop_assert!(out[..n * ch].iter().all(|x| x.is_finite()));
+        for ahead in [480, 960, 9_600] {
+            let n = decoder.recover(&payload, ahead, &mut out[..960 * ch]);
+            prop_assert!(matches!(n, Ok(0..=960) | Err(DecodeError::Malformed)));
+            let n = n.map_or(0, |n| if n > 0 { 960 } else { 0 });
+            prop_assert!(out[..n * ch].iter().all(|x| x.is_finite()));
+        }
         let n = decoder.decode(&payload, &mut out);
         prop_assert_eq!(n.is_ok(), announced.is_ok());
         if let Ok(n) = n {

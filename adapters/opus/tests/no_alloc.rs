@@ -8,17 +8,26 @@ mod counting;
 #[path = "support/measure.rs"]
 mod measure;
 
+use std::time::Duration;
+
 use audiox_core::block::AudioRef;
 use audiox_core::codec::{Decoder, Encoder};
-use audiox_opus::{Application, OpusConfig, OpusDecoder, OpusEncoder};
+use audiox_opus::{Application, Concealment, DRED, OpusConfig, OpusDecoder, OpusEncoder};
 use counting::{assert_no_alloc, counted};
 use measure::{format, tones};
 
 #[test]
 fn packets_pass_without_allocating() {
     for (channels, frames) in [(1, 960), (2, 120), (6, 2_880)] {
+        let deep = DRED && channels < 3;
         let config = OpusConfig {
             application: Application::Voip,
+            history: Duration::from_millis(if deep { 500 } else { 0 }),
+            concealment: if deep {
+                Concealment::Deep
+            } else {
+                Concealment::Classic
+            },
             complexity: 2,
             expected_loss: 0.1,
             dtx: true,
@@ -46,6 +55,10 @@ fn packets_pass_without_allocating() {
                     assert_eq!(decoder.frames_in(payload), Ok(frames));
                     assert_eq!(decoder.decode(payload, &mut out), Ok(frames));
                     decoder.decode_fec(payload, &mut out[..samples]).unwrap();
+                    let ahead = frames * 3;
+                    decoder
+                        .recover(payload, ahead, &mut out[..samples])
+                        .unwrap();
                     decoder.conceal(&mut out[..77 * usize::from(channels)]);
                     payload[len / 2] ^= 0x55;
                     let _ = decoder.decode(payload, &mut out);

@@ -143,8 +143,17 @@ fn survives(decoder: &mut dyn Decoder, payload: &[u8]) {
         assert_eq!(announced, Ok(frames), "frames announced and decoded");
     }
     let mut out = output(decoder);
-    if let Ok(frames) = decoder.decode_fec(payload, &mut out) {
-        check_output(decoder, &out, frames);
+    if let Ok(1..) = decoder.decode_fec(payload, &mut out) {
+        check_output(decoder, &out, decoder.max_frames());
+    }
+    let channels = decoder.format().channels.get();
+    let block = decoder.max_frames().div_ceil(2);
+    for ahead in [0, block, 2 * block, 9 * block] {
+        let mut out = vec![f32::NAN; block * channels];
+        if let Ok(frames @ 1..) = decoder.recover(payload, ahead, &mut out) {
+            assert!(frames <= block, "{frames} frames recovered of {block}");
+            check_output(decoder, &out, block);
+        }
     }
 }
 

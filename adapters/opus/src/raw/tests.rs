@@ -112,6 +112,58 @@ fn states_work_on_the_thread_they_are_moved_to_and_start_over_after_a_reset() {
     }
 }
 
+#[cfg(feature = "dred")]
+#[test]
+fn redundancy_is_decoded_only_once_it_was_read_and_in_spans_that_fit() {
+    let mut encoder = RawEncoder::new(48_000, &Layout::mono(), VOIP).unwrap();
+    encoder.set(Setting::Bitrate, 64_000).unwrap();
+    encoder.set(Setting::PacketLossPercent, 20).unwrap();
+    assert_eq!(encoder.set(Setting::DredDuration, 104), Ok(()));
+    assert_eq!(encoder.set(Setting::DredDuration, 105), Err(Code::BAD_ARG));
+    let mut six = RawEncoder::new(48_000, &layouts()[2], AUDIO).unwrap();
+    assert!(six.set(Setting::DredDuration, 1).is_err());
+
+    let mut payload = [0; 1_200];
+    let mut len = 0;
+    for n in 0..30 {
+        let samples = (0..MONO).map(|i| ((n * MONO + i) as f32 * 0.02).sin() * 0.3);
+        let pcm: Vec<f32> = samples.collect();
+        len = encoder.encode(&pcm, MONO, &mut payload).unwrap();
+    }
+    let payload = &payload[..len];
+    let mut dred = RawDred::new().unwrap();
+    let mut decoder = RawDecoder::new(48_000, &Layout::mono()).unwrap();
+    let mut out = vec![0.0; 4 * MONO];
+    let block = &mut out[..MONO];
+    assert_eq!(
+        decoder.recover(&dred, MONO, block, MONO),
+        Err(Code::BAD_ARG)
+    );
+    assert!(dred.read(&[], MONO, 48_000).is_err());
+    assert!(dred.read(&[3], MONO, 48_000).is_err());
+    assert_eq!(dred.read(&[8, 1, 2], MONO, 48_000), Ok(None));
+    assert_eq!(
+        decoder.recover(&dred, MONO, block, MONO),
+        Err(Code::BAD_ARG)
+    );
+    let (begin, end) = dred.read(payload, usize::MAX, 48_000).unwrap().unwrap();
+    assert!(begin > 4 * MONO && end < begin, "{begin} to {end}");
+    assert_eq!(decoder.recover(&dred, MONO, block, MONO), Ok(MONO));
+    assert_eq!(
+        decoder.recover(&dred, MONO, block, MONO - 1),
+        Err(Code::BAD_ARG)
+    );
+    assert!(decoder.recover(&dred, usize::MAX, block, MONO).is_err());
+    assert!(
+        decoder
+            .recover(&dred, 4 * MONO, &mut out, 4 * MONO)
+            .is_err()
+    );
+    let mut six = RawDecoder::new(48_000, &layouts()[2]).unwrap();
+    let mut all = vec![0.0; 6 * MONO];
+    assert!(six.recover(&dred, MONO, &mut all, MONO).is_err());
+}
+
 /// Coded frames in a payload and whether it has in-band error correction, as libopus reads it.
 pub(crate) fn read(payload: &[u8]) -> Option<(usize, bool)> {
     let mut sizes = [0i16; 48];
