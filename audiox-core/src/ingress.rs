@@ -10,14 +10,18 @@
 //! 3. Validate the sequence (RFC 3550 appendix A.1): a jump must be confirmed by the next packet
 //!    before it restarts the stream, so a stray datagram cannot.
 //! 4. Arrival statistics, before any buffering: afterwards arrival times are playout times.
+//! 5. Repair: what repair packets bring back follows the packets that arrived.
 //!
-//! Every step is O(1) in the packet and O(sources) in the table. The only allocation is one
-//! name buffer per new source.
+//! Every step is O(1) in the packet and O(sources) in the table. The only allocations are one
+//! name buffer per new source, and one decoder per source that repair packets come for.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::error::{ConfigError, ParseError};
+use crate::fec::symbol::MAX_DATAGRAM;
+use crate::fec::window::{RepairHeader, WindowDecoder};
 use crate::format::{Channels, PcmFormat, SampleRate};
 use crate::packet::raw::RawFraming;
 use crate::packet::rtcp::{Compound, CompoundWriter, ReportBlock, RtcpPacket};
@@ -44,6 +48,8 @@ pub struct IngressConfig {
     pub idle_after: Duration,
     /// Receiver reports; `None` sends none, as raw framing always does.
     pub reports: Option<ReportConfig>,
+    /// RTP payload types of repair packets ([`fec::window`](crate::fec::window)). Default: none.
+    pub repair_types: Vec<u8>,
 }
 
 /// How datagrams are framed, and the clock rates needed to read their timestamps.
@@ -94,6 +100,7 @@ impl IngressConfig {
             max_sources: 64,
             idle_after: Duration::from_secs(10),
             reports: None,
+            repair_types: Vec::new(),
         }
     }
 }
@@ -112,6 +119,11 @@ pub struct Origin(pub u64);
 pub enum Handled {
     /// Media; the packet's `meta` is filled in.
     Media(SourceId),
+    /// A repair packet for this source; see [`Ingress::poll_recovered`].
+    Repair(SourceId),
+    /// A repair packet that is of no use: malformed, for a source that is not known (yet), or for
+    /// one source more than are repaired at once.
+    Useless,
     /// A jump in sequence or time that the next packet must confirm; dropped.
     Suspect(SourceId),
     /// Not what it claims to be; dropped.
@@ -149,6 +161,8 @@ pub struct IngressStats {
     pub too_many_sources: u64,
     /// Packets dropped as an unconfirmed jump.
     pub suspect: u64,
+    /// Repair packets of no use.
+    pub useless_repair_packets: u64,
     /// Bytes at the end of raw datagrams that made no whole frame.
     pub trailing_bytes: u64,
     /// RTCP datagrams read.
@@ -168,6 +182,12 @@ pub struct Ingress {
     idle_after: Duration,
     next_id: u32,
     reporter: Option<Reporter>,
+    repair_types: Vec<u8>,
+    /// The source that the last packet was of or for, and when it came: what it brought back is
+    /// here since then.
+    repaired: Option<(SourceId, Instant)>,
+    /// A packet brought back, before it gets a buffer.
+    datagram: Box<[u8; MAX_DATAGRAM]>,
     events: VecDeque<IngressEvent>,
     stats: IngressStats,
 }
@@ -203,6 +223,13 @@ impl Ingress {
                 "max_sources",
                 config.max_sources,
                 "1 to 4096 sources",
+            ));
+        }
+        if let Some(pt) = config.repair_types.iter().find(|pt| **pt > 127) {
+            return Err(ConfigError::new(
+                "repair type",
+                pt,
+                "RTP payload types are 0 to 127",
             ));
         }
         let framing = match config.framing {
@@ -245,6 +272,9 @@ impl Ingress {
             idle_after: config.idle_after,
             next_id: 0,
             reporter,
+            repair_types: config.repair_types,
+            repaired: None,
+            datagram: Box::new([0; MAX_DATAGRAM]),
             events: VecDeque::with_capacity(MAX_EVENTS),
             stats: IngressStats::default(),
         })
@@ -262,6 +292,48 @@ impl Ingress {
             Framing::Rtp(_) => self.handle_rtp(packet),
             Framing::Raw { .. } => self.handle_raw(packet),
         }
+    }
+
+    /// Puts a packet that was brought back into `packet`, as if it had just arrived, and returns
+    /// its source. Call after each [`handle_packet`](Self::handle_packet) until there is none.
+    ///
+    /// Its `meta` says that it was recovered, so it is no sign of the network's delay; it counts
+    /// neither as received nor in the interarrival jitter.
+    #[must_use]
+    pub fn poll_recovered(&mut self, packet: &mut PacketBuf) -> Option<SourceId> {
+        let (id, arrival) = self.repaired?;
+        let source = self.sources.iter_mut().find(|s| s.id == id)?;
+        let repair = source.repair.as_mut()?;
+        while let Some((seq, len)) = repair.poll_recovered(&mut self.datagram[..]) {
+            if !packet.fill(&self.datagram[..len]) {
+                continue;
+            }
+            let Ok(p) = RtpPacket::parse(packet.bytes()) else {
+                continue;
+            };
+            let (at, generation) = source.recovered(p.timestamp());
+            packet.meta = PacketMeta {
+                arrival,
+                source: id,
+                ssrc: p.ssrc(),
+                payload_type: p.payload_type(),
+                marker: p.marker(),
+                payload: p.payload_range(),
+                seq,
+                at,
+                generation,
+                recovered: true,
+                ..PacketMeta::default()
+            };
+            return Some(id);
+        }
+        self.repaired = None;
+        None
+    }
+
+    /// Whether [`poll_recovered`](Self::poll_recovered) is worth a buffer.
+    pub fn has_recovered(&self) -> bool {
+        self.repaired.is_some()
     }
 
     /// Takes an RTCP datagram.
@@ -453,6 +525,9 @@ impl Ingress {
         let Framing::Rtp(rates) = &self.framing else {
             return Handled::PayloadType(pt);
         };
+        if self.repair_types.contains(&pt) {
+            return self.handle_repair(now, packet.bytes(), payload);
+        }
         let Some(rate) = rates[usize::from(pt & 0x7f)] else {
             self.stats.unknown_payload_type += 1;
             return Handled::PayloadType(pt);
@@ -491,10 +566,38 @@ impl Ingress {
                 self.event(IngressEvent::Restarted(id));
             }
         }
+        if let Some(repair) = &mut self.sources[index].repair {
+            repair.handle_source(packet.meta.seq, packet.bytes());
+            self.repaired = Some((id, now));
+        }
         if self.sources[index].take_fresh_map() {
             self.event(IngressEvent::Mapped(id));
         }
         Handled::Media(id)
+    }
+
+    fn handle_repair(&mut self, now: Instant, datagram: &[u8], payload: Range<usize>) -> Handled {
+        let payload = &datagram[payload];
+        let repaired = self.sources.iter().filter(|s| s.repair.is_some()).count();
+        let source = RepairHeader::parse(payload)
+            .ok()
+            .and_then(|(h, _)| self.find(Key::Ssrc(h.ssrc)).map(|i| (i, h.ssrc)))
+            .map(|(i, ssrc)| (&mut self.sources[i], ssrc))
+            .filter(|(s, _)| s.repair.is_some() || repaired < MAX_REPAIRED && !s.is_unconfirmed());
+        let Some((source, ssrc)) = source else {
+            self.stats.useless_repair_packets += 1;
+            return Handled::Useless;
+        };
+        let decoder = source
+            .repair
+            .get_or_insert_with(|| Box::new(WindowDecoder::new(ssrc)));
+        if decoder.handle_repair(payload).is_err() {
+            self.stats.useless_repair_packets += 1;
+            return Handled::Useless;
+        }
+        source.repair_packet(now);
+        self.repaired = Some((source.id, now));
+        Handled::Repair(source.id)
     }
 
     fn handle_raw(&mut self, packet: &mut PacketBuf) -> Handled {
@@ -588,6 +691,8 @@ enum Key {
 type SenderClock = (crate::time::RtpTimestamp, NtpTime);
 
 const MAX_EVENTS: usize = 256;
+/// Sources repaired at once, half a megabyte each.
+const MAX_REPAIRED: usize = 64;
 /// Report blocks in one packet (RFC 3550 section 6.4.1).
 const MAX_BLOCKS: usize = 31;
 

@@ -57,6 +57,8 @@ pub enum Received {
     TooLong,
     /// Every buffer is waiting in the jitter buffer.
     NoBuffer,
+    /// A repair packet; what it brought back is with the others.
+    Repair,
     /// Turned away on the wire side.
     Refused(Handled),
 }
@@ -132,7 +134,13 @@ impl Receiver {
                     packet.meta.generation = packet.meta.generation.wrapping_add(self.stream);
                     let inserted = self.playout.insert(packet);
                     self.collect();
+                    self.repair();
                     return Received::Packet(inserted);
+                }
+                Handled::Repair(_) => {
+                    self.free.push(packet);
+                    self.repair();
+                    return Received::Repair;
                 }
                 Handled::Media(_) => {
                     self.stats.foreign += 1;
@@ -242,6 +250,22 @@ impl Receiver {
         }
         self.current = Some(Current { id, heard: now });
         true
+    }
+
+    /// Inserts what repair packets brought back.
+    fn repair(&mut self) {
+        while self.ingress.has_recovered()
+            && let Some(mut packet) = self.free.pop()
+        {
+            let id = self.ingress.poll_recovered(&mut packet);
+            if id.is_some() && id == self.current.map(|c| c.id) {
+                packet.meta.generation = packet.meta.generation.wrapping_add(self.stream);
+                self.playout.insert(packet);
+                self.collect();
+            } else {
+                self.free.push(packet);
+            }
+        }
     }
 
     fn collect(&mut self) {

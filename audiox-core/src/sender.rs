@@ -10,6 +10,8 @@ use std::time::Duration;
 use crate::block::AudioRef;
 use crate::codec::Encoder;
 use crate::error::{ConfigError, ParseError, WriteError};
+use crate::fec::symbol;
+use crate::fec::window::{RepairHeader, WindowEncoder};
 use crate::format::SampleRate;
 use crate::packet::Framing;
 use crate::packet::rtcp::{Compound, CompoundWriter, ReportBlock, RtcpPacket, SenderInfo};
@@ -39,6 +41,20 @@ pub struct SenderConfig {
     pub wall: (Instant, NtpTime),
 }
 
+/// How a stream is protected by repair packets ([`fec::window`](crate::fec::window)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RepairConfig {
+    /// RTP payload type of the repair packets, 0 to 127, other than the media's.
+    pub payload_type: u8,
+    /// Their SSRC; random, other than the media's.
+    pub ssrc: u32,
+    /// Packets that a repair packet covers, 1 to 96: the receiver's delay ÷ ptime. More would
+    /// bring back what is too late to be heard.
+    pub window: usize,
+    /// Repair packets for a thousand media packets, 0 to 4 000.
+    pub rate: u32,
+}
+
 /// Packetizer, encoder, RTP writer and RTCP reporter of one stream.
 pub struct Sender {
     config: SenderConfig,
@@ -54,7 +70,15 @@ pub struct Sender {
     marker: bool,
     timer: Option<ReportTimer>,
     goodbye: Goodbye,
+    repair: Option<Repair>,
     stats: SenderStats,
+}
+
+struct Repair {
+    encoder: WindowEncoder,
+    payload_type: u8,
+    ssrc: u32,
+    seq: SeqNum,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +105,8 @@ pub struct Transmit {
 pub enum Flow {
     /// Media, to the RTP (or raw) port.
     Media,
+    /// Repair packets, to the same port.
+    Repair,
     /// Reports, to the RTCP port, or the same one where they are multiplexed.
     Reports,
 }
@@ -132,10 +158,56 @@ impl Sender {
             marker: true,
             timer,
             goodbye: Goodbye::No,
+            repair: None,
             stats: SenderStats::default(),
             encoder,
             config,
         })
+    }
+
+    /// Protects the packets sent from now on by repair packets, or with another window and rate,
+    /// or (`None`) no more.
+    ///
+    /// # Errors
+    /// Raw framing, which has no numbers; a payload type or an SSRC that is the media's; a
+    /// window or rate out of range. Nothing is changed then.
+    pub fn set_repair(&mut self, config: Option<RepairConfig>) -> Result<(), ConfigError> {
+        let Some(c) = config else {
+            self.repair = None;
+            return Ok(());
+        };
+        if self.config.framing == Framing::Raw {
+            return Err(ConfigError::new("fec", "raw", "repair packets need RTP"));
+        }
+        if c.payload_type > 127 || c.payload_type == self.config.payload_type {
+            return Err(ConfigError::new(
+                "repair type",
+                c.payload_type,
+                "0 to 127, and other than the media's",
+            ));
+        }
+        if c.ssrc == self.config.ssrc {
+            return Err(ConfigError::new(
+                "repair SSRC",
+                c.ssrc,
+                "other than the media's",
+            ));
+        }
+        match &mut self.repair {
+            Some(r) => {
+                r.encoder.set(c.window, c.rate)?;
+                (r.payload_type, r.ssrc) = (c.payload_type, c.ssrc);
+            }
+            None => {
+                self.repair = Some(Repair {
+                    encoder: WindowEncoder::new(c.window, c.rate)?,
+                    payload_type: c.payload_type,
+                    ssrc: c.ssrc,
+                    seq: self.config.first_seq,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Takes a block of captured audio; drain [`poll_transmit`](Self::poll_transmit) after it. At
@@ -185,6 +257,9 @@ impl Sender {
     /// media first. Changes after `push`, `finish` and `handle_timeout`.
     #[must_use]
     pub fn poll_transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
+        if let Some(repair) = self.poll_repair(buf) {
+            return Some(repair);
+        }
         while let Ok(header) = self.write_header(buf) {
             let Some(block) = self.packetizer.take(self.flush) else {
                 break;
@@ -196,6 +271,7 @@ impl Sender {
                 Ok(0) => self.skip(frames as u64),
                 Ok(len) => {
                     self.sent(frames, len);
+                    self.protect(&buf[..header + len]);
                     return Some(Transmit {
                         flow: Flow::Media,
                         len: header + len,
@@ -249,10 +325,32 @@ impl Sender {
         }
         self.write_header(buf)?;
         self.sent(frames, payload_len);
+        self.protect(&buf[..needed]);
         Ok(Transmit {
             flow: Flow::Media,
             len: needed,
             frames,
+        })
+    }
+
+    /// Writes a repair packet that is due into `buf`: after each packet of
+    /// [`transmit_payload`](Self::transmit_payload) and
+    /// [`transmit_in_place`](Self::transmit_in_place) until there is none.
+    /// [`poll_transmit`](Self::poll_transmit) does so by itself.
+    #[must_use]
+    pub fn poll_repair(&mut self, buf: &mut [u8]) -> Option<Transmit> {
+        let timestamp = self.timestamp_of(self.next);
+        let repair = self.repair.as_mut()?;
+        let header = RtpHeader::new(repair.payload_type, repair.seq, timestamp, repair.ssrc);
+        let header = header.ok()?.write_into(buf).ok()?;
+        let len = repair.encoder.poll_repair(buf.get_mut(header..)?)?;
+        repair.seq = repair.seq.wrapping_add(1);
+        self.stats.repair_packets_sent += 1;
+        self.stats.repair_bytes_sent += len as u64;
+        Some(Transmit {
+            flow: Flow::Repair,
+            len: header + len,
+            frames: 0,
         })
     }
 
@@ -302,7 +400,9 @@ impl Sender {
     /// Bytes that a datagram can take at most.
     pub fn max_datagram(&self) -> usize {
         let media = self.header_len() + self.encoder.max_payload_len();
-        media.max(MAX_REPORT)
+        // A repair packet says which packets it covers, and how long they are.
+        let repair = self.repair.as_ref().map_or(0, |_| media + REPAIR_OVERHEAD);
+        media.max(repair).max(MAX_REPORT)
     }
 
     /// Bytes before the payload of a media datagram.
@@ -410,6 +510,12 @@ impl Sender {
         self.stats.frames_sent += frames as u64;
     }
 
+    fn protect(&mut self, datagram: &[u8]) {
+        if let Some(repair) = &mut self.repair {
+            repair.encoder.push(datagram);
+        }
+    }
+
     fn take_block(&mut self, now: Instant, block: &ReportBlock) {
         self.stats.remote_fraction_lost = block.fraction_lost;
         self.stats.remote_packets_lost = block.cumulative_lost;
@@ -436,6 +542,8 @@ impl std::fmt::Debug for Sender {
 pub const RTP_HEADER: usize = 12;
 /// IPv4, UDP and RTP headers, for the session's bandwidth.
 const HEADERS: u64 = 20 + 8 + 12;
+/// Bytes by which a repair datagram may be longer than the longest media datagram that it covers.
+pub const REPAIR_OVERHEAD: usize = RepairHeader::LEN + symbol::OVERHEAD;
 /// SR (28), SDES with a CNAME of 255 bytes (268) and BYE (8), rounded up.
 const MAX_REPORT: usize = 320;
 /// A longer round trip is a clock that stepped.

@@ -139,6 +139,11 @@ pub struct SourceStats {
     pub jitter: Duration,
     /// Packets that came after one with a higher number.
     pub packets_out_of_order: u64,
+    /// Packets that did not arrive and were brought back by repair packets; those that arrived
+    /// later after all count too. They are still lost to [`packets_lost`](Self::packets_lost).
+    pub packets_recovered: u64,
+    /// Repair packets received.
+    pub repair_packets: u64,
     /// Times the sender started over with other numbers.
     pub restarts: u64,
     /// Sender reports received.
@@ -157,6 +162,10 @@ pub struct SenderStats {
     pub bytes_sent: u64,
     /// Frames sent.
     pub frames_sent: u64,
+    /// Repair packets sent.
+    pub repair_packets_sent: u64,
+    /// Bytes of repair packets sent, headers not counted.
+    pub repair_bytes_sent: u64,
     /// Frames dropped before sending because nobody drained the sender in time.
     pub frames_dropped: u64,
     /// Blocks that the encoder refused.

@@ -94,6 +94,9 @@ impl Listener {
                     self.packets += 1;
                     station.heard(id, &packet);
                 }
+                while let Some(id) = station.ingress.poll_recovered(&mut packet) {
+                    station.heard(id, &packet);
+                }
                 // Its own pool has room for it.
                 let _ = station.port.media.recycle(packet);
             }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::{Key, SenderClock, SourceId};
+use crate::fec::window::WindowDecoder;
 use crate::format::SampleRate;
 use crate::packet::raw::RawFraming;
 use crate::packet::rtcp::ReportBlock;
@@ -22,6 +23,8 @@ pub(super) struct Source {
     pub(super) raw: Option<RawFraming>,
     pub(super) clock: Option<ClockMap>,
     pub(super) cname: Vec<u8>,
+    /// Brings lost packets back, once repair packets have come.
+    pub(super) repair: Option<Box<WindowDecoder>>,
     rate: Option<SampleRate>,
     seq: SeqUnwrapper,
     first_seq: ExtSeq,
@@ -71,6 +74,7 @@ impl Source {
             raw: None,
             clock: None,
             cname: Vec::with_capacity(MAX_CNAME),
+            repair: None,
             rate: None,
             seq: SeqUnwrapper::default(),
             first_seq: ExtSeq::default(),
@@ -178,6 +182,17 @@ impl Source {
         first
     }
 
+    /// Where a packet belongs that was brought back: its media time and generation.
+    pub(super) fn recovered(&mut self, timestamp: RtpTimestamp) -> (MediaTime, u32) {
+        self.stats.packets_recovered += 1;
+        (self.timestamp.peek(timestamp), self.generation)
+    }
+
+    pub(super) fn repair_packet(&mut self, now: Instant) {
+        self.last_heard = now;
+        self.stats.repair_packets += 1;
+    }
+
     /// Whether the clock became known with the last packet, from a report before it.
     pub(super) fn take_fresh_map(&mut self) -> bool {
         std::mem::take(&mut self.fresh_map)
@@ -258,6 +273,9 @@ impl Source {
         self.timestamp.reset();
         self.newest = None;
         self.clock = None;
+        if let Some(repair) = &mut self.repair {
+            repair.reset();
+        }
         self.first_report = None;
         self.transit = None;
         self.said_bye = false;

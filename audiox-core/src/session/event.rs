@@ -19,6 +19,8 @@ pub enum Routed {
     TooLong,
     /// No buffer is free.
     NoBuffer,
+    /// A repair packet; what it brought back is on its way.
+    Repair,
     /// Turned away on the wire side.
     Rejected(Handled),
 }

@@ -116,7 +116,8 @@ impl Socket {
         self.stash.push(packet);
     }
 
-    fn free(&mut self) -> Option<PacketBuf> {
+    /// A buffer that stays on this side.
+    pub(super) fn free(&mut self) -> Option<PacketBuf> {
         self.stash.pop().or_else(|| self.packets.acquire())
     }
 

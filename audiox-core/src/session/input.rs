@@ -99,13 +99,31 @@ impl SessionInput {
         self.follow(now);
         let routed = match handled {
             Handled::Media(id) => self.place_for(now, id, &packet),
+            Handled::Repair(_) => Err(Routed::Repair),
             refused => Err(Routed::Rejected(refused)),
         };
-        match routed {
+        let routed = match routed {
             Ok(slot) => self.submit(slot, packet),
             Err(refused) => {
                 self.socket.keep(packet);
                 refused
+            }
+        };
+        self.repair(now);
+        routed
+    }
+
+    /// Hands over what repair packets brought back.
+    fn repair(&mut self, now: Instant) {
+        while self.ingress.has_recovered()
+            && let Some(mut packet) = self.socket.free()
+        {
+            let id = self.ingress.poll_recovered(&mut packet);
+            match id.map(|id| self.place_for(now, id, &packet)) {
+                Some(Ok(slot)) => {
+                    self.submit(slot, packet);
+                }
+                Some(Err(_)) | None => self.socket.keep(packet),
             }
         }
     }

@@ -42,7 +42,7 @@ use crate::error::ConfigError;
 use crate::format::SampleRate;
 use crate::ingress::{IngressEvent, Origin};
 use crate::receiver::Receiver;
-use crate::sender::{Flow, Sender, SenderConfig};
+use crate::sender::{Flow, RepairConfig, Sender, SenderConfig};
 use crate::time::{Instant, MediaTime, NtpTime, RtpTimestamp, SeqNum};
 use crate::trace::{TraceHead, TraceOutput, trace_ring};
 
@@ -350,7 +350,7 @@ impl Pair {
         while let Some(t) = self.sender.poll_transmit(now, &mut self.datagram) {
             let bytes = &self.datagram[..t.len];
             match t.flow {
-                Flow::Media => self.forward.handle(self.now, MEDIA, bytes),
+                Flow::Media | Flow::Repair => self.forward.handle(self.now, MEDIA, bytes),
                 Flow::Reports if self.setup.reports => {
                     self.forward.handle(self.now, REPORTS, bytes)
                 }
@@ -446,7 +446,14 @@ fn make_sender(
         cname: "sender@sim".to_owned(),
         wall: (clock.local(Instant::EPOCH), WALL),
     };
-    Sender::new(config, setup.encoder()?, clock.local(start))
+    let mut sender = Sender::new(config, setup.encoder()?, clock.local(start))?;
+    sender.set_repair(setup.repair.map(|(window, rate)| RepairConfig {
+        payload_type: REPAIR_TYPE,
+        ssrc: !ssrc,
+        window,
+        rate,
+    }))?;
+    Ok(sender)
 }
 
 fn finished(reader: &ProbeReader) -> ProbeReader {
@@ -466,6 +473,7 @@ const MEDIA: usize = 0;
 const REPORTS: usize = 1;
 
 const PAYLOAD_TYPE: u8 = 96;
+const REPAIR_TYPE: u8 = 118;
 const MAX_SPANS: usize = 4_096;
 /// A receiver report with a full list of blocks, and names.
 const MAX_REPORT: usize = 1_500;

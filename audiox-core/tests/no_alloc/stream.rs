@@ -107,7 +107,7 @@ fn a_stream_through_loss_reordering_and_restarts_asks_nothing_of_the_allocator()
             sender.push(AudioRef::new(&input, FORMAT.channels));
             while let Some(t) = sender.poll_transmit(now, &mut datagram) {
                 match t.flow {
-                    Flow::Media => wire.send(step, &datagram[..t.len]),
+                    Flow::Media | Flow::Repair => wire.send(step, &datagram[..t.len]),
                     Flow::Reports => receiver.handle_rtcp(now, &datagram[..t.len]).unwrap(),
                 }
             }

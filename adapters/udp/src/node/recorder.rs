@@ -243,6 +243,9 @@ impl Recorder {
                     self.place(index, source, &packet);
                 }
                 self.events(index, now);
+                while let Some(source) = self.stations[index].ingress.poll_recovered(&mut packet) {
+                    self.place(index, source, &packet);
+                }
                 // The ring has room for every buffer of its pool.
                 let _ = self.stations[index].port.media.recycle(packet);
             }

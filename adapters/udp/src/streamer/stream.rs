@@ -176,6 +176,10 @@ impl Stream {
     /// After the deadline: makes the next packet ready and returns when to come back; `None` when
     /// the stream is over.
     pub(super) fn prepare(&mut self, now: Instant, buf: &mut [u8]) -> Option<Instant> {
+        while let Some(repair) = self.sender.poll_repair(buf) {
+            // A lost repair packet is what repair packets are for.
+            let _ = self.sockets.media.send(&buf[..repair.len]);
+        }
         let again = match self.state {
             State::Ready(_) => Some(self.pacer.next_deadline()),
             State::Waiting { due } | State::Dry { due } => match self.feed.prepare() {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{PAYLOAD_TYPE, Pair};
+use super::{PAYLOAD_TYPE, Pair, REPAIR_TYPE};
 use crate::codec::{CodecFactory, CodecSpec, Decoder, Encoder, EncodingName, PcmCoding};
 use crate::error::ConfigError;
 use crate::format::{Channels, PcmFormat, SampleFormat, SampleRate, StreamFormat};
@@ -12,7 +12,7 @@ use crate::ingress::{IngressFraming, ReportConfig};
 use crate::packet::Framing;
 use crate::playout::{Latency, PlayoutConfig};
 use crate::receiver::{Receiver, ReceiverConfig};
-use crate::sender::RTP_HEADER;
+use crate::sender::{REPAIR_OVERHEAD, RTP_HEADER};
 use crate::sim::clock::ClockConfig;
 use crate::sim::link::LinkConfig;
 use crate::time::{Instant, RtpTimestamp, SeqNum};
@@ -38,6 +38,7 @@ pub struct PairBuilder {
     first_seq: Option<SeqNum>,
     first_timestamp: Option<RtpTimestamp>,
     reports: bool,
+    repair: Option<(usize, u32)>,
     seed: Option<u64>,
 }
 
@@ -76,6 +77,7 @@ pub(super) struct Setup {
     pub(super) first_seq: Option<SeqNum>,
     pub(super) first_timestamp: Option<RtpTimestamp>,
     pub(super) reports: bool,
+    pub(super) repair: Option<(usize, u32)>,
     pub(super) seed: u64,
     /// The probe's sample format; `None` for a tone.
     pub(super) probe: Option<SampleFormat>,
@@ -106,6 +108,7 @@ impl PairBuilder {
             first_seq: None,
             first_timestamp: None,
             reports: true,
+            repair: None,
             seed: None,
         }
     }
@@ -227,6 +230,13 @@ impl PairBuilder {
         self
     }
 
+    /// Repair packets, of which each covers `window` packets, and of which there are `rate` for a
+    /// thousand packets ([`RepairConfig`](crate::sender::RepairConfig)).
+    pub fn repair(mut self, window: usize, rate: u32) -> Self {
+        self.repair = Some((window, rate));
+        self
+    }
+
     /// Chooses the run, the links' too: the way back then has a seed derived from it. Without
     /// it each link keeps the seed of its configuration.
     pub fn seed(mut self, seed: u64) -> Self {
@@ -278,6 +288,7 @@ impl PairBuilder {
             first_seq: self.first_seq,
             first_timestamp: self.first_timestamp,
             reports: self.reports && self.framing == Framing::Rtp,
+            repair: self.repair,
             seed: self.seed.unwrap_or(0),
         })
     }
@@ -309,6 +320,10 @@ impl Setup {
         let mut config = ReceiverConfig::new(framing);
         config.playout = self.playout.clone();
         config.max_datagram = self.encoder()?.max_payload_len() + RTP_HEADER;
+        if self.repair.is_some() {
+            config.max_datagram += REPAIR_OVERHEAD;
+            config.ingress.repair_types = vec![REPAIR_TYPE];
+        }
         config.ingress.reports = self.reports.then(|| ReportConfig {
             ssrc,
             cname: "receiver@sim".to_owned(),
