@@ -1,4 +1,4 @@
-//! Jitter buffer, delay estimate and playout: what a packet and a quantum cost.
+//! Jitter buffer and delay estimate: what a packet costs.
 //!
 //! The peer is the container that one would write first, a `BTreeMap` from sequence number to
 //! packet, under the same rules. It allocates; ours does not.
@@ -6,19 +6,12 @@
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
-use audiox_core::block::AudioMut;
-use audiox_core::codec::{DecodeError, Decoder, PcmCoding, PcmDecoder};
-use audiox_core::format::{Channels, SampleRate, StreamFormat};
 use audiox_core::jitter::{DelayConfig, DelayEstimator, JitterBuffer};
 use audiox_core::packet::PacketBuf;
-use audiox_core::playout::{Playout, PlayoutConfig};
 use audiox_core::sim::Pcg32;
-use audiox_core::time::{ExtSeq, Instant, MediaTime};
+use audiox_core::time::{ExtSeq, Instant};
 use criterion::{Criterion, criterion_group, criterion_main};
 
-const FORMAT: StreamFormat = StreamFormat::new(SampleRate::HZ_48000, Channels::STEREO);
-/// 10 ms.
-const FRAMES: usize = 480;
 /// Packets that wait while one is played: 60 ms of them.
 const DEPTH: usize = 6;
 
@@ -128,74 +121,5 @@ fn delay(c: &mut Criterion) {
     group.finish();
 }
 
-/// Says that every payload is 10 ms and decodes it to nothing, so that only playout is measured.
-struct Null;
-
-impl Decoder for Null {
-    fn format(&self) -> StreamFormat {
-        FORMAT
-    }
-
-    fn max_frames(&self) -> usize {
-        FRAMES
-    }
-
-    fn frames_in(&self, _: &[u8]) -> Result<usize, DecodeError> {
-        Ok(FRAMES)
-    }
-
-    fn decode(&mut self, _: &[u8], _: &mut [f32]) -> Result<usize, DecodeError> {
-        Ok(FRAMES)
-    }
-
-    fn decode_fec(&mut self, _: &[u8], _: &mut [f32]) -> Result<usize, DecodeError> {
-        Ok(0)
-    }
-
-    fn conceal(&mut self, _: &mut [f32]) -> usize {
-        0
-    }
-
-    fn reset(&mut self) {}
-}
-
-fn playout(c: &mut Criterion) {
-    let mut group = c.benchmark_group("jitter/playout, 10 ms stereo quantum");
-    for (name, null) in [("null decoder", true), ("L16", false)] {
-        group.bench_function(format!("insert + pull, {name}"), |b| {
-            let decoder: Box<dyn Decoder> = if null {
-                Box::new(Null)
-            } else {
-                Box::new(PcmDecoder::new(PcmCoding::L16, FORMAT, FRAMES).expect("a sound length"))
-            };
-            let mut playout = Playout::new(&PlayoutConfig::default(), vec![(96, decoder)])
-                .expect("a sound configuration");
-            let mut free: Vec<PacketBuf> =
-                (0..16).map(|_| PacketBuf::with_capacity(2_000)).collect();
-            let mut out = vec![0.0; FRAMES * 2];
-            let mut n = 0u64;
-            b.iter(|| {
-                let now = Instant::from_nanos(1_000_000_000 + n * 10_000_000);
-                if let Some(mut packet) = free.pop() {
-                    packet.set_len(FRAMES * 4);
-                    packet.meta.payload = 0..FRAMES * 4;
-                    packet.meta.payload_type = 96;
-                    packet.meta.seq = ExtSeq(n);
-                    packet.meta.at = MediaTime((n * FRAMES as u64) as i64);
-                    packet.meta.arrival = now;
-                    playout.insert(packet);
-                }
-                n += 1;
-                black_box(playout.pull(now, AudioMut::new(&mut out, FORMAT.channels)));
-                while let Some(packet) = playout.poll_recycled() {
-                    free.push(packet);
-                }
-            });
-            assert_eq!(playout.stats().concealed_samples, 0);
-        });
-    }
-    group.finish();
-}
-
-criterion_group!(benches, container, delay, playout);
+criterion_group!(benches, container, delay);
 criterion_main!(benches);

@@ -16,9 +16,9 @@ pub(crate) struct Material {
 impl Material {
     pub(crate) fn speech() -> Self {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/speech.wav");
-        let mut file = WavSource::open(path).unwrap();
+        let mut file = WavSource::open(path).expect("the repository has it");
         let mut samples = vec![0.0; file.frames() as usize];
-        let frames = file.read(&mut samples).unwrap();
+        let frames = file.read(&mut samples).expect("it is whole");
         assert_eq!(
             (frames, file.format().channels),
             (samples.len(), Channels::MONO)
