@@ -638,6 +638,7 @@ mod tests {
                     let p = RtpPacket::parse(datagram).unwrap();
                     seen.push((p.seq().0, p.timestamp().0, p.marker(), p.payload()[0]));
                 }
+                Flow::Repair => panic!("none was asked for"),
                 Flow::Reports => {
                     let report = Compound::parse(datagram)
                         .unwrap()
@@ -675,6 +676,71 @@ mod tests {
         assert_eq!(next(&mut s), (0, 3, false));
         s.skip(8);
         assert_eq!(next(&mut s), (1, 15, true));
+    }
+
+    #[test]
+    fn repair_packets_follow_the_packets_they_cover_on_either_way() {
+        let config = RepairConfig {
+            payload_type: 118,
+            ssrc: 77,
+            window: 2,
+            rate: 1_000,
+        };
+        let mut raw = sender(Framing::Raw);
+        assert_eq!(raw.set_repair(Some(config)).unwrap_err().field, "fec");
+        let mut s = sender(Framing::Rtp);
+        let (pt, ssrc) = (s.config.payload_type, s.ssrc());
+        for (bad, field) in [
+            (
+                RepairConfig {
+                    payload_type: pt,
+                    ..config
+                },
+                "repair type",
+            ),
+            (
+                RepairConfig {
+                    payload_type: 128,
+                    ..config
+                },
+                "repair type",
+            ),
+            (RepairConfig { ssrc, ..config }, "repair SSRC"),
+            (
+                RepairConfig {
+                    window: 0,
+                    ..config
+                },
+                "window",
+            ),
+            (
+                RepairConfig {
+                    rate: 9_999,
+                    ..config
+                },
+                "rate",
+            ),
+        ] {
+            assert_eq!(s.set_repair(Some(bad)).unwrap_err().field, field);
+        }
+        let plain = s.max_datagram();
+        s.set_repair(Some(config)).unwrap();
+        assert!(s.max_datagram() >= plain);
+        let mut buf = [0; 400];
+        for n in 1..=3u64 {
+            s.transmit_payload(4, &[n as u8; 8], &mut buf).unwrap();
+            let t = s.poll_repair(&mut buf).unwrap();
+            assert_eq!((t.flow, t.frames), (Flow::Repair, 0));
+            let p = RtpPacket::parse(&buf[..t.len]).unwrap();
+            assert_eq!((p.payload_type(), p.ssrc()), (118, 77));
+            let (header, _) = RepairHeader::parse(p.payload()).unwrap();
+            assert_eq!((header.ssrc, u64::from(header.packets)), (ssrc, n.min(2)));
+            assert!(s.poll_repair(&mut buf).is_none());
+        }
+        assert_eq!(s.stats().repair_packets_sent, 3);
+        s.set_repair(None).unwrap();
+        s.transmit_payload(4, &[9; 8], &mut buf).unwrap();
+        assert!(s.poll_repair(&mut buf).is_none());
     }
 
     #[test]
