@@ -8,7 +8,7 @@ use crate::fec::symbol::{self, MAX_SYMBOL};
 /// Fixed memory: the symbols of the longest window.
 #[derive(Debug)]
 pub struct WindowEncoder {
-    /// Of the newest packets, by sequence number; zeros after each.
+    /// Of the newest packets, in a ring.
     symbols: Box<[u8]>,
     lens: [u16; MAX_WINDOW],
     ssrc: u32,
@@ -16,6 +16,8 @@ pub struct WindowEncoder {
     next: Option<u16>,
     /// Packets held, up to the longest window.
     held: usize,
+    /// Where in the ring the next goes.
+    slot: usize,
     window: usize,
     /// Repair packets for a thousand source packets.
     rate: u32,
@@ -37,6 +39,7 @@ impl WindowEncoder {
             ssrc: 0,
             next: None,
             held: 0,
+            slot: 0,
             window: 1,
             rate: 0,
             credit: 0,
@@ -83,20 +86,15 @@ impl WindowEncoder {
             self.held = 0;
             self.ssrc = ssrc;
         }
-        let slot = usize::from(seq) % MAX_WINDOW;
-        // 96 does not divide 65 536: where numbers wrap the slots would collide.
-        if seq == 0 {
-            self.held = 0;
-        }
+        let slot = self.slot;
         let symbol = &mut self.symbols[slot * MAX_SYMBOL..][..MAX_SYMBOL];
-        let before = usize::from(self.lens[slot]);
         let Some(len) = symbol::write(datagram, symbol) else {
             self.next = None;
             self.held = 0;
             return;
         };
-        symbol[len..before.max(len)].fill(0);
         self.lens[slot] = len as u16;
+        self.slot = (slot + 1) % MAX_WINDOW;
         self.next = Some(seq.wrapping_add(1));
         self.held = (self.held + 1).min(MAX_WINDOW);
         self.credit = (self.credit + self.rate).min(MAX_CREDIT);
@@ -115,19 +113,15 @@ impl WindowEncoder {
             return None;
         }
         let first = next.wrapping_sub(packets as u16);
-        let seqs = (0..packets as u16).map(|n| first.wrapping_add(n));
-        let slot = |seq: u16| usize::from(seq) % MAX_WINDOW;
-        let len = seqs
-            .clone()
-            .map(|s| usize::from(self.lens[slot(s)]))
-            .max()?;
+        let slots = (0..packets).map(|n| (self.slot + MAX_WINDOW - packets + n) % MAX_WINDOW);
+        let len = slots.clone().map(|slot| self.lens[slot]).max()?.into();
         let (head, rest) = out.split_first_chunk_mut::<{ RepairHeader::LEN }>()?;
         let sum = rest.get_mut(..len)?;
         sum.fill(0);
-        for seq in seqs {
-            let symbol =
-                &self.symbols[slot(seq) * MAX_SYMBOL..][..usize::from(self.lens[slot(seq)])];
-            gf256::mul_add(sum, symbol, coefficient(self.key, seq.into()));
+        for (n, slot) in (0..).zip(slots) {
+            let symbol = &self.symbols[slot * MAX_SYMBOL..][..usize::from(self.lens[slot])];
+            let seq = u64::from(first.wrapping_add(n));
+            gf256::mul_add(sum, symbol, coefficient(self.key, seq));
         }
         let header = RepairHeader {
             ssrc: self.ssrc,
