@@ -44,6 +44,9 @@ mod decoder;
 mod dred;
 mod encoder;
 mod factory;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod layout;
 pub mod packet;
 mod params;
