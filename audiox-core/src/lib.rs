@@ -34,6 +34,7 @@ pub mod pitch;
 pub mod playout;
 pub mod pool;
 pub mod receiver;
+pub mod redundancy;
 pub mod report;
 pub mod resample;
 pub mod sender;

@@ -518,6 +518,8 @@ impl Sender {
 
     fn take_block(&mut self, now: Instant, block: &ReportBlock) {
         self.stats.remote_fraction_lost = block.fraction_lost;
+        self.encoder
+            .set_expected_loss(f32::from(block.fraction_lost) / 256.0);
         self.stats.remote_packets_lost = block.cumulative_lost;
         self.stats.remote_jitter = self.clock.duration_of(u64::from(block.jitter));
         let (epoch, ntp) = self.config.wall;

@@ -13,7 +13,9 @@
 //! Both kinds take `ttl`, `iface` (name, index or IPv4 address), `source` (IPv4 senders to accept
 //! a group from, separated by commas), `dscp` (0 to 63, `ef`, `af41`, `be`), `mtu`, `broadcast`,
 //! `rcvbuf` and `ptime` (milliseconds, or with a unit as in `125us`). RTP further takes `codec`,
-//! `rate`, `channels`, `pt`, `ssrc`, and `rtcp-mux` or `rtcp=PORT`.
+//! `rate`, `channels`, `pt`, `ssrc`, and `rtcp-mux` or `rtcp=PORT`; and for repair packets `fec`
+//! (`auto`, `off`, or how many: `60%`), `fec-delay` (what the receiver waits at least, 60 ms) and
+//! `fec-pt`.
 
 mod address;
 mod query;
@@ -78,6 +80,63 @@ pub struct RtpEndpoint {
     pub ssrc: Option<u32>,
     /// Where RTCP travels.
     pub rtcp: RtcpPort,
+    /// Repair packets.
+    pub repair: RepairOptions,
+}
+
+/// Repair packets beside a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RepairOptions {
+    /// How many are sent.
+    pub amount: RepairAmount,
+    /// The delay that a receiver keeps at least: nothing later than that is worth repairing.
+    pub delay: Option<Duration>,
+    /// Their RTP payload type.
+    pub payload_type: Option<u8>,
+}
+
+impl RepairOptions {
+    /// The payload type where none is given.
+    pub const PAYLOAD_TYPE: u8 = 118;
+    /// The delay where none is given.
+    pub const DELAY: Duration = Duration::from_millis(60);
+}
+
+/// How many repair packets are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RepairAmount {
+    /// None.
+    #[default]
+    Off,
+    /// As many as the loss calls for that receivers report.
+    Auto,
+    /// So many for a thousand media packets, 1 to 4 000.
+    PerThousand(u32),
+}
+
+impl FromStr for RepairAmount {
+    type Err = ConfigError;
+
+    fn from_str(s: &str) -> Result<Self, ConfigError> {
+        let percent = |n: &str| query::decimal(n, 10);
+        match s {
+            "off" | "0" | "no" => Ok(Self::Off),
+            "auto" | "on" | "" => Ok(Self::Auto),
+            _ => s
+                .strip_suffix('%')
+                .and_then(percent)
+                .and_then(|n| u32::try_from(n).ok())
+                .filter(|n| (1..=4_000).contains(n))
+                .map(Self::PerThousand)
+                .ok_or_else(|| {
+                    ConfigError::new(
+                        "fec",
+                        format_args!("'{s}'"),
+                        "auto, off, or repair packets for a hundred packets, as 60% (up to 400%)",
+                    )
+                }),
+        }
+    }
 }
 
 /// A URL does not name a stream.
@@ -169,6 +228,11 @@ impl FromStr for Endpoint {
                         ptime: q.ptime()?,
                         ssrc: q.ssrc()?,
                         rtcp: q.rtcp()?,
+                        repair: RepairOptions {
+                            amount: q.parsed("fec")?.unwrap_or_default(),
+                            delay: q.duration("fec-delay")?,
+                            payload_type: q.number("fec-pt", 0, 127)?.map(|n| n as u8),
+                        },
                         at: q.address()?,
                     }))
                 })()
@@ -218,6 +282,16 @@ const NET_KEYS: &[&str] = &[
 ];
 const UDP_KEYS: &[&str] = &["format", "rate", "channels", "ptime"];
 const RTP_KEYS: &[&str] = &[
-    "codec", "rate", "channels", "pt", "ptime", "ssrc", "rtcp-mux", "rtcp",
+    "codec",
+    "rate",
+    "channels",
+    "pt",
+    "ptime",
+    "ssrc",
+    "rtcp-mux",
+    "rtcp",
+    "fec",
+    "fec-delay",
+    "fec-pt",
 ];
 const MAX_PTIME_NANOS: u64 = 10_000_000_000;

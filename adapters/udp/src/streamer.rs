@@ -45,7 +45,7 @@ mod status;
 mod stream;
 
 pub use handle::StreamerHandle;
-pub use report::{StreamEnd, StreamReport, StreamerReport};
+pub use report::{RepairReport, StreamEnd, StreamReport, StreamerReport};
 pub use start::Start;
 pub use status::{RemoteReport, StreamSnapshot, StreamState, StreamerSnapshot};
 

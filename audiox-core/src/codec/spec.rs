@@ -31,6 +31,9 @@ impl EncodingName {
     /// Opus of any number of channels, as WebRTC names it. Not registered.
     pub const MULTIOPUS: Self = Self(Cow::Borrowed("multiopus"));
 
+    /// Repair packets of a sliding window ([`fec::window`](crate::fec::window)). Not registered.
+    pub const WINDOW_FEC: Self = Self(Cow::Borrowed("x-audiox-window-fec"));
+
     /// A name from its text.
     ///
     /// # Errors

@@ -112,6 +112,11 @@ impl Query {
         self.take("ptime").map(|v| parse_ptime(&v)).transpose()
     }
 
+    pub(super) fn duration(&mut self, key: &'static str) -> Result<Option<Duration>, ConfigError> {
+        let parsed = self.take(key).map(|v| parse_ptime(&v)).transpose();
+        parsed.map_err(|e| ConfigError { field: key, ..e })
+    }
+
     pub(super) fn ssrc(&mut self) -> Result<Option<u32>, ConfigError> {
         let Some(value) = self.take("ssrc") else {
             return Ok(None);

@@ -17,7 +17,7 @@ use super::failure::Failure;
 use super::interrupt::Interrupt;
 use super::output::{Output, round};
 use super::send::millis;
-use super::text::{Clock, Short, bars, count};
+use super::text::{Clock, Short, bars, count, recovered};
 use super::tracefile::spare;
 use super::value;
 
@@ -187,10 +187,11 @@ fn text(report: &PlayerReport, rate: SampleRate) -> String {
     for s in &report.streams {
         let (p, source) = (&s.playback.playout, &s.source);
         lines.push(format!(
-            "{}: {}, lost {}, late {}, duplicate {}, out of order {}, jitter {}",
+            "{}: {}, lost {}{}, late {}, duplicate {}, out of order {}, jitter {}",
             name(s),
             count(source.packets_received, "packet"),
             source.packets_lost,
+            recovered(source),
             p.packets_late,
             p.packets_duplicate,
             source.packets_out_of_order,
@@ -262,6 +263,8 @@ fn stream(s: &PlayedStream) -> Value {
         "ended": s.ended,
         "packets_received": s.source.packets_received,
         "packets_lost": s.source.packets_lost,
+        "packets_recovered": s.source.packets_recovered,
+        "repair_packets": s.source.repair_packets,
         "packets_late": p.packets_late,
         "packets_duplicate": p.packets_duplicate,
         "packets_discarded": p.packets_discarded,

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use audiox::core::stats::SourceStats;
+
 /// `0:07.3`, `1:02:03`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock(pub(super) Duration);
@@ -78,6 +80,14 @@ pub(super) fn short_name(name: &str) -> &str {
 }
 
 const BARS: [char; 9] = ['·', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// What of the lost packets came back.
+pub(super) fn recovered(source: &SourceStats) -> String {
+    match source.repair_packets {
+        0 => String::new(),
+        _ => format!(" (of which {} came back)", source.packets_recovered),
+    }
+}
 
 #[cfg(test)]
 mod tests {

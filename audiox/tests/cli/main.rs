@@ -10,4 +10,5 @@ mod link;
 mod network;
 mod play;
 mod record;
+mod repair;
 mod support;

@@ -7,7 +7,9 @@ use audiox_core::codec::{
 };
 use audiox_core::format::{Channels, PcmFormat, SampleFormat, SampleRate, StreamFormat};
 use audiox_core::ingress::IngressConfig;
-use audiox_net::endpoint::{Endpoint, NetAddress, NetOptions, RtpEndpoint, UdpEndpoint};
+use audiox_net::endpoint::{
+    Endpoint, NetAddress, NetOptions, RepairOptions, RtpEndpoint, UdpEndpoint,
+};
 use audiox_net::sdp::{MediaDescription, SessionDescription};
 use audiox_net::udp::{RtcpPort, UdpSocketConfig};
 
@@ -36,6 +38,8 @@ pub enum Content {
     Rtp {
         /// Payload types expected, with what they stand for.
         formats: Vec<(u8, CodecSpec)>,
+        /// Payload types of repair packets.
+        repair: Vec<u8>,
         /// Where RTCP travels.
         rtcp: RtcpPort,
     },
@@ -85,10 +89,18 @@ impl Listen {
     }
 
     fn rtp(rtp: &RtpEndpoint) -> Result<Self, Error> {
+        let format = rtp_format(rtp)?;
+        let repair = rtp.repair.payload_type;
+        let repair = repair.unwrap_or(RepairOptions::PAYLOAD_TYPE);
         Ok(Self {
             socket: rtp.at.receiver()?,
             content: Content::Rtp {
-                formats: vec![rtp_format(rtp)?],
+                // What is media is not taken for repair.
+                repair: Some(repair)
+                    .filter(|pt| *pt != format.0)
+                    .into_iter()
+                    .collect(),
+                formats: vec![format],
                 rtcp: rtp.rtcp,
             },
         })
@@ -139,6 +151,12 @@ impl Listen {
             socket: at.receiver()?,
             content: Content::Rtp {
                 formats,
+                repair: media
+                    .formats
+                    .iter()
+                    .filter(|f| f.codec.encoding == EncodingName::WINDOW_FEC)
+                    .map(|f| f.payload_type)
+                    .collect(),
                 rtcp: media.rtcp,
             },
         })
@@ -147,12 +165,17 @@ impl Listen {
     pub(crate) fn ingress(&self) -> IngressConfig {
         match &self.content {
             Content::Raw { pcm, format } => IngressConfig::raw(*pcm, format.channels, format.rate),
-            Content::Rtp { formats, .. } => IngressConfig::rtp(
-                formats
-                    .iter()
-                    .map(|(pt, spec)| (*pt, spec.rate))
-                    .collect::<Vec<_>>(),
-            ),
+            Content::Rtp {
+                formats, repair, ..
+            } => IngressConfig {
+                repair_types: repair.clone(),
+                ..IngressConfig::rtp(
+                    formats
+                        .iter()
+                        .map(|(pt, spec)| (*pt, spec.rate))
+                        .collect::<Vec<_>>(),
+                )
+            },
         }
     }
 

@@ -61,6 +61,13 @@ pub(super) struct Packet {
 }
 
 impl Feed {
+    /// Tells the encoder which share of the packets, 0 to 1, is being lost.
+    pub(super) fn set_expected_loss(&mut self, share: f32) {
+        if let Recode::Encode(encoder) = &mut self.recode {
+            encoder.set_expected_loss(share);
+        }
+    }
+
     /// A feed of packets as planned, each behind `header` bytes. `encoder` is used where moving
     /// bytes is not enough.
     pub(super) fn new(

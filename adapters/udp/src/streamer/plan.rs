@@ -9,7 +9,9 @@ use audiox_core::codec::{
 use audiox_core::format::{Channels, PcmFormat, SampleFormat, SampleRate, StreamFormat};
 use audiox_core::packet::Framing;
 use audiox_core::packetizer::PacketPlan;
-use audiox_core::sender::RTP_HEADER;
+use audiox_core::redundancy::RedundancyConfig;
+use audiox_core::sender::{REPAIR_OVERHEAD, RTP_HEADER};
+use audiox_net::endpoint::{RepairAmount, RepairOptions};
 
 /// What all streams of a session share.
 #[derive(Debug)]
@@ -30,6 +32,7 @@ pub(super) enum Kind<'a> {
     Rtp {
         codec: Option<&'a EncodingName>,
         payload_type: Option<u8>,
+        repair: RepairOptions,
     },
 }
 
@@ -54,6 +57,19 @@ pub(super) struct StreamPlan {
     /// Parameters of the encoding for SDP.
     pub(super) fmtp: Option<String>,
     pub(super) packet: PacketPlan,
+    pub(super) repair: Option<RepairPlan>,
+}
+
+/// Repair packets beside a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RepairPlan {
+    pub(super) payload_type: u8,
+    /// Packets that each covers.
+    pub(super) window: usize,
+    /// For a thousand packets, to begin with.
+    pub(super) rate: u32,
+    /// The delay that a receiver keeps, where the rate follows the loss.
+    pub(super) adaptive: Option<Duration>,
 }
 
 /// What payloads hold.
@@ -112,6 +128,7 @@ impl SessionPlan<'_> {
         };
         let stored = wire.stored(offer.native);
         let packet = self.packet(offer.format, header, &wire)?;
+        let repair = self.repair(&packet);
         let spec = wire.spec(offer.format);
         let (rtpmap, fmtp) = match &wire {
             Wire::Pcm(_) => (spec, None),
@@ -126,7 +143,36 @@ impl SessionPlan<'_> {
             rtpmap,
             fmtp,
             packet,
+            repair,
         })
+    }
+
+    fn repair(&self, packet: &PacketPlan) -> Option<RepairPlan> {
+        let Kind::Rtp { repair, .. } = self.kind else {
+            return None;
+        };
+        let delay = repair.delay.unwrap_or(RepairOptions::DELAY);
+        let (rate, adaptive) = match repair.amount {
+            RepairAmount::Off => return None,
+            RepairAmount::Auto => (0, Some(delay)),
+            RepairAmount::PerThousand(rate) => (rate, None),
+        };
+        Some(RepairPlan {
+            payload_type: repair.payload_type.unwrap_or(RepairOptions::PAYLOAD_TYPE),
+            window: RedundancyConfig::new(packet.ptime, delay).window(),
+            rate,
+            adaptive,
+        })
+    }
+
+    /// Bytes of UDP payload that a media packet may have: repair packets are longer.
+    fn max_media(&self) -> usize {
+        match self.kind {
+            Kind::Rtp { repair, .. } if repair.amount != RepairAmount::Off => {
+                self.max_datagram.saturating_sub(REPAIR_OVERHEAD)
+            }
+            _ => self.max_datagram,
+        }
     }
 
     fn packet(
@@ -138,19 +184,19 @@ impl SessionPlan<'_> {
         let plan =
             |frame_bytes, max| PacketPlan::new(format.rate, frame_bytes, header, self.ptime, max);
         match wire {
-            Wire::Pcm(coding) => plan(coding.frame_bytes(format.channels), self.max_datagram),
+            Wire::Pcm(coding) => plan(coding.frame_bytes(format.channels), self.max_media()),
             // Compressed packets hold a fixed time; whether they fit, the codec knows.
             Wire::Other(spec) => {
                 let packet = plan(1, usize::MAX)?;
                 let encoder = self.codecs.encoder(spec, packet.frames)?;
                 let longest = header + encoder.max_payload_len();
-                if longest > self.max_datagram {
+                if longest > self.max_media() {
                     return Err(ConfigError::new(
                         "ptime",
                         ms(packet.ptime),
                         format!(
                             "a packet of {spec} could take {longest} bytes of {}; choose less",
-                            self.max_datagram
+                            self.max_media()
                         ),
                     ));
                 }
@@ -177,7 +223,7 @@ impl SessionPlan<'_> {
                 ms(plan.format.rate.duration_of(asked as u64)),
                 ms(plan.packet.ptime),
                 plan.describe(),
-                self.max_datagram,
+                self.max_media(),
             ));
         }
         notices
@@ -319,6 +365,7 @@ mod tests {
 
     fn rtp<'a>(codec: Option<&'a EncodingName>, payload_type: Option<u8>) -> Kind<'a> {
         Kind::Rtp {
+            repair: RepairOptions::default(),
             codec,
             payload_type,
         }

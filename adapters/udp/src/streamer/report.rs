@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use audiox_core::redundancy::Reason;
 use audiox_core::stats::ScheduleSummary;
 use audiox_net::thread::Realtime;
 
@@ -54,6 +55,21 @@ pub struct StreamReport {
     pub schedule: ScheduleSummary,
     /// What receivers last said, for RTP.
     pub remote: Option<RemoteReport>,
+    /// Repair packets, where they were asked for.
+    pub repair: Option<RepairReport>,
+}
+
+/// The repair packets of a stream.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RepairReport {
+    /// Repair packets sent.
+    pub packets: u64,
+    /// Packets that each covers at most.
+    pub window: usize,
+    /// For a thousand packets, at the end.
+    pub per_thousand: u32,
+    /// Why so many, where the loss that receivers report decides.
+    pub reason: Option<Reason>,
 }
 
 /// How a stream ended.

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use audiox_core::codec::{CodecSpec, EncodingName};
+use audiox_core::format::{Channels, StreamFormat};
 use audiox_net::clock::Clock;
 use audiox_net::endpoint::RtpEndpoint;
 use audiox_net::sdp::{
@@ -36,6 +38,17 @@ impl Described<'_> {
                     fmtp: plan.fmtp.clone(),
                 });
             }
+        }
+        let repair = plans.iter().find_map(|p| Some((p, p.repair?)));
+        if let Some((plan, repair)) = repair
+            && media.format(repair.payload_type).is_none()
+        {
+            let format = StreamFormat::new(plan.rtpmap.rate, Channels::MONO);
+            media.formats.push(PayloadFormat {
+                payload_type: repair.payload_type,
+                codec: CodecSpec::new(EncodingName::WINDOW_FEC, format),
+                fmtp: None,
+            });
         }
         let same = plans.iter().all(|p| p.packet.ptime == first.packet.ptime);
         media.ptime = same.then_some(first.packet.ptime);

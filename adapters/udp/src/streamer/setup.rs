@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use audiox_core::ConfigError;
 use audiox_core::format::PcmFormat;
-use audiox_core::sender::{Sender, SenderConfig};
+use audiox_core::sender::{RepairConfig, Sender, SenderConfig};
 use audiox_core::source::Source;
 use audiox_core::time::{RtpTimestamp, SeqNum};
 use audiox_io::{Prefetch, PrefetchConfig, PrefetchReader};
@@ -173,6 +173,7 @@ fn session_plan<'a>(
             Kind::Rtp {
                 codec: rtp.codec.as_ref(),
                 payload_type: rtp.payload_type,
+                repair: rtp.repair,
             },
             rtp.rate,
             rtp.channels,
@@ -284,7 +285,17 @@ impl Identity {
             cname: self.cname.clone(),
             wall: clock.anchor(),
         };
-        Sender::new(sender, plan.encoder(&config.codecs)?, clock.now())
+        let mut sender = Sender::new(sender, plan.encoder(&config.codecs)?, clock.now())?;
+        let repair = plan.repair.map(|repair| RepairConfig {
+            payload_type: repair.payload_type,
+            // Streams count their SSRCs up from the first, repair packets down from its
+            // complement.
+            ssrc: !ssrc,
+            window: repair.window,
+            rate: repair.rate,
+        });
+        sender.set_repair(repair)?;
+        Ok(sender)
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use audiox_core::pacer::{CatchUp, Pacer};
 use audiox_core::packet::Framing;
-use audiox_core::sender::Sender;
+use audiox_core::redundancy::{Reason, RedundancyConfig, RedundancyController, RedundancyPlan};
+use audiox_core::sender::{RepairConfig, Sender};
 use audiox_core::stats::ScheduleStats;
 use audiox_core::time::{Instant, MediaTime};
 use audiox_net::clock::Clock;
@@ -14,7 +15,7 @@ use audiox_net::udp::{SendOutcome, UdpCounts};
 
 use super::feed::{Feed, Packet, Prepared};
 use super::plan::StreamPlan;
-use super::report::{StreamEnd, StreamReport};
+use super::report::{RepairReport, StreamEnd, StreamReport};
 use super::sockets::Sockets;
 use super::status::{ENDED, SENDING, Status};
 use crate::Error;
@@ -38,6 +39,9 @@ pub(super) struct Stream {
     state: State,
     stopped: bool,
     failure: Option<Error>,
+    redundancy: Option<RedundancyController>,
+    /// What it last chose.
+    protection: Option<RedundancyPlan>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,6 +73,11 @@ impl Stream {
         live: bool,
     ) -> Self {
         let rate = plan.format.rate;
+        let delay = plan.repair.and_then(|r| r.adaptive);
+        let redundancy = delay.map(|delay| {
+            let config = RedundancyConfig::new(plan.packet.ptime, delay);
+            RedundancyController::new(config)
+        });
         Self {
             pacer: Pacer::new(Instant::EPOCH, rate, CatchUp::Burst),
             schedule: ScheduleStats::new(rate, plan.packet.ptime),
@@ -88,6 +97,8 @@ impl Stream {
             },
             stopped: false,
             failure: None,
+            redundancy,
+            protection: None,
         }
     }
 
@@ -219,8 +230,30 @@ impl Stream {
 
     /// Takes a report from a receiver. What is malformed in it, the sender counts.
     pub(super) fn handle_report(&mut self, arrival: Instant, datagram: &[u8]) {
+        let before = self.sender.stats().reports_received;
         let _ = self.sender.handle_rtcp(arrival, datagram);
-        self.status.set_remote(self.sender.stats());
+        let stats = *self.sender.stats();
+        self.status.set_remote(&stats);
+        if stats.reports_received > before {
+            self.protect(arrival, f64::from(stats.remote_fraction_lost) / 256.0);
+        }
+    }
+
+    /// Adapts redundancy to the loss that a receiver reports.
+    fn protect(&mut self, now: Instant, lost: f64) {
+        self.feed.set_expected_loss(lost as f32);
+        let (Some(controller), Some(repair)) = (&mut self.redundancy, self.plan.repair) else {
+            return;
+        };
+        let plan = controller.report(now, lost);
+        self.protection = Some(plan);
+        let set = self.sender.set_repair(Some(RepairConfig {
+            payload_type: repair.payload_type,
+            ssrc: !self.sender.ssrc(),
+            window: plan.window,
+            rate: plan.rate,
+        }));
+        debug_assert!(set.is_ok(), "the plan was accepted at the start: {set:?}");
     }
 
     /// Ends the stream before its time, with a goodbye.
@@ -266,6 +299,15 @@ impl Stream {
             underruns: now.underruns,
             schedule: self.schedule.summary(),
             remote: now.remote,
+            repair: self.plan.repair.map(|repair| RepairReport {
+                packets: self.sender.stats().repair_packets_sent,
+                window: repair.window,
+                per_thousand: self.protection.map_or(repair.rate, |p| p.rate),
+                reason: match repair.adaptive {
+                    Some(_) => Some(self.protection.map_or(Reason::NoReports, |p| p.reason)),
+                    None => None,
+                },
+            }),
         }
     }
 

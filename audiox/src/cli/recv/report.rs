@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cli::output::round;
 use crate::cli::send::millis;
-use crate::cli::text::{Clock, Scaled, Short, count};
+use crate::cli::text::{Clock, Scaled, Short, count, recovered};
 
 /// For people.
 pub(super) fn text(report: &NodeReport) -> String {
@@ -22,8 +22,9 @@ pub(super) fn text(report: &NodeReport) -> String {
             place(s),
         ));
         lines.push(format!(
-            "  lost {}, late frames {}, duplicate frames {}, out of order {}, jitter {}{}; {}",
+            "  lost {}{}, late frames {}, duplicate frames {}, out of order {}, jitter {}{}; {}",
             s.source.packets_lost,
+            recovered(&s.source),
             s.lane.late_frames,
             s.lane.duplicate_frames,
             s.source.packets_out_of_order,
@@ -235,6 +236,8 @@ fn stream_json(s: &StreamReport) -> Value {
         "packets": s.source.packets_received,
         "bytes": s.source.bytes_received,
         "packets_lost": s.source.packets_lost,
+        "packets_recovered": s.source.packets_recovered,
+        "repair_packets": s.source.repair_packets,
         "out_of_order": s.source.packets_out_of_order,
         "restarts": s.source.restarts,
         "jitter_ms": millis(s.source.jitter),

@@ -4,8 +4,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use audiox::core::stats::ScheduleSummary;
 use audiox::udp::streamer::{
-    RemoteReport, StreamEnd, StreamReport, StreamState, StreamerHandle, StreamerReport,
-    StreamerSnapshot,
+    RemoteReport, RepairReport, StreamEnd, StreamReport, StreamState, StreamerHandle,
+    StreamerReport, StreamerSnapshot,
 };
 use serde_json::{Value, json};
 
@@ -46,6 +46,7 @@ pub(super) fn text(report: &StreamerReport) -> String {
             lines.push(format!("  {}", troubles.join(", ")));
         }
         lines.extend(s.remote.as_ref().map(|r| format!("  {}", remote_text(r))));
+        lines.extend(s.repair.as_ref().map(|r| format!("  {}", repair_text(r))));
     }
     if !rest.is_empty() {
         lines.push(format!(
@@ -113,6 +114,18 @@ fn count_signed(n: i64, noun: &str) -> String {
     format!("{n} {noun}{}", if n.abs() == 1 { "" } else { "s" })
 }
 
+fn repair_text(r: &RepairReport) -> String {
+    let reason = r
+        .reason
+        .map_or_else(String::new, |reason| format!(": {reason}"));
+    format!(
+        "{}, each of up to {}, {:.1} % at the end{reason}",
+        count(r.packets, "repair packet"),
+        count(r.window as u64, "packet"),
+        f64::from(r.per_thousand) / 10.0,
+    )
+}
+
 fn remote_text(r: &RemoteReport) -> String {
     let round_trip = r
         .round_trip
@@ -158,6 +171,12 @@ fn stream_json(s: &StreamReport) -> Value {
         "underruns": s.underruns,
         "schedule": schedule_json(&s.schedule),
         "remote": s.remote.as_ref().map(remote_json),
+        "repair": s.repair.as_ref().map(|r| json!({
+            "packets": r.packets,
+            "window": r.window,
+            "per_thousand": r.per_thousand,
+            "reason": r.reason.map(|r| r.to_string()),
+        })),
     })
 }
 
@@ -272,6 +291,7 @@ mod tests {
                 jitter: Duration::from_micros(31),
                 round_trip: Some(Duration::from_micros(412)),
             }),
+            repair: None,
         }
     }
 

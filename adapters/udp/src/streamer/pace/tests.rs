@@ -40,6 +40,7 @@ fn run(late: Duration, catch_up: CatchUp) -> (Vec<Vec<u8>>, StreamReport) {
         kind: Kind::Rtp {
             codec: None,
             payload_type: None,
+            repair: Default::default(),
         },
         rate: None,
         channels: None,

@@ -1,0 +1,114 @@
+//! Streams with repair packets, through a link that loses some of everything.
+
+use serde_json::Value;
+
+use crate::support::{Folder, Running, audiox};
+
+/// Sends four seconds through a link; what the sender and the receiver say.
+fn through(fec: &str, loss: &str, receive: &[&str]) -> (Value, Value) {
+    let (receiver, there) = Running::listening(receive);
+    let to = format!("127.0.0.1:{}", there[0]);
+    let args = [
+        "link",
+        "--listen",
+        "udp://127.0.0.1:0",
+        "--to",
+        &to,
+        "--loss",
+        loss,
+        "--seed",
+        "4",
+    ];
+    let (link, here) = Running::listening(&args);
+    let to = format!("rtp://127.0.0.1:{}?codec=L16&ptime=2.5&{fec}", here[0]);
+    let tone = "tone:440,length=4s,rate=16000";
+    let sent = audiox(&["send", tone, "--to", &to, "--json"]).summary();
+    let told = receiver.wait().clean().summary();
+    link.interrupt();
+    link.wait();
+    (sent["streams"][0].clone(), told["streams"][0].clone())
+}
+
+#[test]
+fn a_recording_has_what_repair_packets_brought_back() {
+    let folder = Folder::new();
+    let to = folder.at("heard.wav");
+    let from = "rtp://127.0.0.1:0?codec=L16&rate=16000&channels=1";
+    let receive = ["recv", from, "--to", &to, "--once"];
+    let (sent, heard) = through("fec=80%", "15%", &receive);
+    assert_eq!(sent["repair"]["window"], 24, "{sent}");
+    let repair = sent["repair"]["packets"].as_u64().unwrap();
+    assert!((1_270..=1_290).contains(&repair), "{sent}");
+    let lost = heard["packets_lost"].as_u64().unwrap();
+    assert!(lost > 150, "{heard}");
+    let back = heard["packets_recovered"].as_u64().unwrap();
+    assert!(back + 8 >= lost, "{heard}");
+    // Where the last packets were lost nothing follows to bring them back.
+    assert!(heard["gap_frames"].as_u64().unwrap() <= 8 * 40, "{heard}");
+}
+
+#[test]
+fn the_loss_that_is_reported_decides_how_many_repair_packets_are_sent() {
+    let folder = Folder::new();
+    let to = folder.at("heard.wav");
+    let from = "rtp://127.0.0.1:0?codec=L16&rate=16000&channels=1";
+    let receive = [
+        "play",
+        from,
+        "--to",
+        &to,
+        "--once",
+        "--idle",
+        "1s",
+        "--latency",
+        "60ms",
+    ];
+    let (sent, heard) = through("fec=auto", "10%", &receive);
+    // Reports come every second or so: what was sent before the first is not protected.
+    let reason = sent["repair"]["reason"].as_str().unwrap();
+    assert!(reason.contains("% are lost"), "{sent}");
+    let rate = sent["repair"]["per_thousand"].as_u64().unwrap();
+    assert!((100..=1_000).contains(&rate), "{sent}");
+    assert!(heard["packets_recovered"].as_u64().unwrap() > 10, "{heard}");
+
+    let again = folder.at("again.wav");
+    let receive = ["recv", from, "--to", &again, "--once"];
+    let (sent, _) = through("fec=auto", "none", &receive);
+    assert_eq!(sent["repair"]["packets"], 0, "{sent}");
+    assert_eq!(sent["repair"]["reason"], "hardly anything is lost");
+}
+
+#[test]
+fn the_description_says_which_packets_are_repair() {
+    let folder = Folder::new();
+    let (sdp, heard) = (folder.at("s.sdp"), folder.at("heard.wav"));
+    // The description first, by a sender that nobody hears.
+    let port = crate::support::free_ports();
+    let to = format!("rtp://127.0.0.1:{port}?fec=100%&fec-pt=121&ptime=5");
+    let args = ["send", "tone:440,length=50ms", "--to", &to, "--sdp", &sdp];
+    assert_eq!(audiox(&args).code, 0);
+    let text = std::fs::read_to_string(&sdp).unwrap();
+    assert!(
+        text.contains("a=rtpmap:121 x-audiox-window-fec/48000"),
+        "{text}"
+    );
+    let (receiver, _) = Running::listening(&["recv", &sdp, "--to", &heard, "--once"]);
+    audiox(&["send", "tone:440,length=1s", "--to", &to]).clean();
+    let told = receiver.wait().clean().summary();
+    let stream = &told["streams"][0];
+    assert_eq!(stream["packets"], 200, "{told}");
+    assert_eq!(stream["repair_packets"], 200, "{told}");
+}
+
+#[test]
+fn what_cannot_be_is_told() {
+    let send = |query: &str| {
+        let to = format!("rtp://127.0.0.1:9?{query}");
+        audiox(&["send", "tone:440,length=1s", "--to", &to])
+    };
+    send("fec=lots").fails(2, "60%");
+    send("fec=500%").fails(2, "400%");
+    send("fec=auto&fec-pt=200").fails(2, "127");
+    send("fec=auto&fec-pt=96").fails(2, "media");
+    send("fec=auto&fec-delay=soon").fails(2, "fec-delay");
+}
