@@ -62,7 +62,9 @@ fn a_lost_packet_comes_back_from_the_one_behind_it() {
 #[test]
 fn of_a_burst_only_its_last_packet_comes_back_and_the_codec_conceals_the_rest() {
     let with = heard(InbandFec::Always, "bursts:10%,3");
-    assert!(with.recovered_samples > 100 * 320, "{with:?}");
+    // A packet for each burst.
+    let bursts = with.concealment_events * 320;
+    assert!(with.recovered_samples * 10 > bursts * 9, "{with:?}");
     assert!(with.concealed_samples > with.recovered_samples, "{with:?}");
     assert!(with.concealment_events > 50, "{with:?}");
 }
