@@ -71,6 +71,8 @@ pub struct Sender {
     timer: Option<ReportTimer>,
     goodbye: Goodbye,
     repair: Option<Repair>,
+    /// Share of packets lost, 0 to 1, as the encoder knows it.
+    loss: f32,
     stats: SenderStats,
 }
 
@@ -159,6 +161,7 @@ impl Sender {
             timer,
             goodbye: Goodbye::No,
             repair: None,
+            loss: 0.0,
             stats: SenderStats::default(),
             encoder,
             config,
@@ -518,8 +521,10 @@ impl Sender {
 
     fn take_block(&mut self, now: Instant, block: &ReportBlock) {
         self.stats.remote_fraction_lost = block.fraction_lost;
-        self.encoder
-            .set_expected_loss(f32::from(block.fraction_lost) / 256.0);
+        // Loss comes in bursts: between them the encoder stays prepared for a while.
+        let lost = f32::from(block.fraction_lost) / 256.0;
+        self.loss = lost.max(self.loss * FORGETTING);
+        self.encoder.set_expected_loss(self.loss);
         self.stats.remote_packets_lost = block.cumulative_lost;
         self.stats.remote_jitter = self.clock.duration_of(u64::from(block.jitter));
         let (epoch, ntp) = self.config.wall;
@@ -542,6 +547,8 @@ impl std::fmt::Debug for Sender {
 
 /// Fixed RTP header (RFC 3550 section 5.1).
 pub const RTP_HEADER: usize = 12;
+/// A factor a report.
+const FORGETTING: f32 = 0.8;
 /// IPv4, UDP and RTP headers, for the session's bandwidth.
 const HEADERS: u64 = 20 + 8 + 12;
 /// Bytes by which a repair datagram may be longer than the longest media datagram that it covers.

@@ -31,8 +31,8 @@ pub struct OpusConfig {
     /// In-band error correction: each packet holds the one before it, coarsely, once
     /// [`expected_loss`](Self::expected_loss) is above zero. Default: [`InbandFec::Speech`].
     pub fec: InbandFec,
-    /// Part of the packets that will be lost, 0 to 1; the encoder protects itself accordingly.
-    /// It can be set anew at any time from what receivers report. Default: 0.
+    /// Part of the packets that will be lost, 0 to 1, at least; the encoder protects itself
+    /// accordingly, and more while receivers report more. Default: 0.
     pub expected_loss: f32,
     /// Deep redundancy: how far back the coarse copy of the past in each packet may reach, up to
     /// 1.04 s, in steps of 10 ms. Default: zero, none.

@@ -29,6 +29,8 @@ pub struct OpusEncoder {
     padded: Box<[f32]>,
     /// Bits a second at most.
     max_bitrate: u32,
+    /// Loss to be prepared for whatever is reported.
+    least_loss: f32,
     dtx: bool,
     /// The last payload said that silence goes on.
     silent: bool,
@@ -63,6 +65,7 @@ impl OpusEncoder {
             lookahead: 0,
             padded: vec![0.0; frames_per_packet * format.channels.get()].into(),
             max_bitrate: config.max_bitrate.unwrap_or(u32::MAX),
+            least_loss: config.expected_loss,
             dtx: config.dtx,
             silent: false,
         };
@@ -160,8 +163,9 @@ impl Encoder for OpusEncoder {
     }
 
     fn set_expected_loss(&mut self, fraction: f32) {
-        // Not a number becomes 0.
-        let percent = (fraction.clamp(0.0, 1.0) * 100.0).ceil() as i32;
+        // Not a number becomes the least.
+        let fraction = fraction.max(self.least_loss).clamp(0.0, 1.0);
+        let percent = (fraction * 100.0).ceil() as i32;
         let _ = self.raw.set(Setting::PacketLossPercent, percent);
     }
 

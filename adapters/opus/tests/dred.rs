@@ -23,10 +23,16 @@ const FRAMES: usize = 480;
 const BURST: usize = 10;
 
 fn encoder(kilobits: u32, history: Duration) -> OpusEncoder {
+    let mut encoder = unprepared(kilobits, history);
+    encoder.set_expected_loss(0.2);
+    encoder
+}
+
+/// An encoder that does not know yet that anything is lost.
+fn unprepared(kilobits: u32, history: Duration) -> OpusEncoder {
     let config = OpusConfig {
         application: Application::Voip,
         bitrate: Bitrate::BitsPerSecond(kilobits * 1_000),
-        expected_loss: 0.2,
         history,
         // The two would share the bits.
         fec: InbandFec::Off,

@@ -68,3 +68,40 @@ fn of_a_burst_only_its_last_packet_comes_back_and_the_codec_conceals_the_rest() 
     assert!(with.concealed_samples > with.recovered_samples, "{with:?}");
     assert!(with.concealment_events > 50, "{with:?}");
 }
+
+#[cfg(feature = "dred")]
+#[test]
+fn a_whole_burst_comes_back_from_deep_redundancy() {
+    let config = OpusConfig {
+        application: Application::Voip,
+        bitrate: Bitrate::BitsPerSecond(64_000),
+        expected_loss: 0.2,
+        history: Duration::from_millis(300),
+        ..OpusConfig::default()
+    };
+    let heard = |config: OpusConfig| {
+        let mut pair = Pair::builder()
+            .format(SampleRate::new(16_000).unwrap(), Channels::MONO)
+            .codec(OPUS, Arc::new(OpusFactory::new(config)))
+            .ptime(Duration::from_millis(20))
+            // The burst, the packet behind it, and something for that to arrive.
+            .playout(PlayoutConfig::fixed(Duration::from_millis(260)))
+            .link(LinkConfig {
+                // 200 ms each.
+                loss: "list:200-209,300-309,400-409".parse().unwrap(),
+                ..LinkConfig::default()
+            })
+            .seed(4)
+            .build()
+            .unwrap();
+        pair.run_for(Duration::from_secs(10)).playout
+    };
+    let without = heard(OpusConfig {
+        history: Duration::ZERO,
+        ..config.clone()
+    });
+    assert!(without.concealed_samples >= 3 * 9 * 320, "{without:?}");
+    let with = heard(config);
+    assert!(with.recovered_samples >= 3 * 9 * 320, "{with:?}");
+    assert!(with.concealed_samples <= 3 * 320, "{with:?}");
+}

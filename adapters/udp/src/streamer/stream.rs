@@ -39,6 +39,8 @@ pub(super) struct Stream {
     state: State,
     stopped: bool,
     failure: Option<Error>,
+    /// Share of packets lost, 0 to 1, as the encoder knows it.
+    loss: f32,
     redundancy: Option<RedundancyController>,
     /// What it last chose.
     protection: Option<RedundancyPlan>,
@@ -97,6 +99,7 @@ impl Stream {
             },
             stopped: false,
             failure: None,
+            loss: 0.0,
             redundancy,
             protection: None,
         }
@@ -241,7 +244,8 @@ impl Stream {
 
     /// Adapts redundancy to the loss that a receiver reports.
     fn protect(&mut self, now: Instant, lost: f64) {
-        self.feed.set_expected_loss(lost as f32);
+        self.loss = (lost as f32).max(self.loss * FORGETTING);
+        self.feed.set_expected_loss(self.loss);
         let (Some(controller), Some(repair)) = (&mut self.redundancy, self.plan.repair) else {
             return;
         };
@@ -373,6 +377,8 @@ impl Stream {
     }
 }
 
+/// Of loss, a factor a report: between bursts the encoder stays prepared for a while.
+const FORGETTING: f32 = 0.8;
 /// Packets between two measurements of drift.
 const DRIFT_EVERY: u64 = 128;
 /// How often a source that is too slow is asked again.

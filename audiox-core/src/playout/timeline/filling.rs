@@ -23,10 +23,13 @@ impl Timeline {
             Some(gap) => frames = frames.min(gap - reach),
             None => {}
         }
+        let out = &mut out[..frames * ch];
+        if let Some(recovered) = gap.and_then(|gap| self.recover_part(gap, out)) {
+            return recovered;
+        }
         if self.starved == 0 {
             self.stats.concealment_events += 1;
         }
-        let out = &mut out[..frames * ch];
         self.extend(out);
         self.stats.concealed(out, ch);
         self.starved += frames as u64;
@@ -42,6 +45,30 @@ impl Timeline {
             decoded: 0,
             concealed: frames,
         }
+    }
+
+    /// Fills `out` with the first of the `gap` frames before the packet that waits, where what that
+    /// packet holds of its past reaches so far: only as much as is needed now, since it takes its
+    /// time.
+    fn recover_part(&mut self, gap: usize, out: &mut [f32]) -> Option<Popped> {
+        let c = self.concealer.as_mut()?;
+        let head = self.buffer.head()?;
+        let (payload_type, decoder) = self.decoders.get_mut(self.speaker)?;
+        if *payload_type != head.meta.payload_type {
+            return None;
+        }
+        let decoded = decoder.recover(head.payload(), gap, out).unwrap_or(0);
+        let frames = out.len() / self.format.channels.get();
+        let concealed = frames.checked_sub(decoded).filter(|c| *c < frames)?;
+        if concealed > 0 && self.starved == 0 {
+            self.stats.concealment_events += 1;
+        }
+        c.push(out);
+        self.stats.recovered_samples += decoded as u64;
+        self.next = self.next + frames as i64;
+        self.starved = 0;
+        self.joins = true;
+        Some(Popped { decoded, concealed })
     }
 
     /// Frames of a gap that are filled at once when the packet behind it is here.
