@@ -93,6 +93,7 @@ impl PlayBuilder {
         }
         let config = PlayerConfig {
             duration: self.duration,
+            codecs: crate::codecs(),
             stop_when_ended: self.until_ended,
             ..PlayerConfig::new(listen, self.playout)?
         };

@@ -47,11 +47,11 @@ impl Listener {
     ///
     /// # Errors
     /// A port in use, a codec that is not known.
-    pub fn open(listen: &[Listen]) -> Result<Self, Error> {
+    pub fn open(listen: &[Listen], codecs: &CodecRegistry) -> Result<Self, Error> {
         let (clock, stop) = (Clock::new(), StopFlag::new());
         let mut stations = Vec::new();
         for l in listen {
-            let readers = l.decoders(&CodecRegistry::default())?;
+            let readers = l.decoders(codecs)?;
             let opened = Port::open(l, clock, &stop, MAX_STREAMS);
             if opened.is_err() {
                 stop.stop();

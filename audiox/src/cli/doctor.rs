@@ -73,7 +73,7 @@ pub(super) fn run(args: DoctorArgs, mut output: Output) -> Result<(), Failure> {
 fn listen(args: &DoctorArgs, output: &mut Output) -> Result<Vec<(String, Trace)>, Failure> {
     let endpoint: Endpoint = args.what.parse().map_err(audiox::Error::from)?;
     let interrupt = Interrupt::install()?;
-    let mut listener = Listener::open(&Listen::from_endpoint(&endpoint)?)?;
+    let mut listener = Listener::open(&Listen::from_endpoint(&endpoint)?, &audiox::codecs())?;
     output.go_live();
     let addresses: Vec<String> = listener
         .local_addrs()

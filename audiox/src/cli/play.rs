@@ -100,6 +100,7 @@ impl PlayArgs {
             stop_when_ended: self.once,
             duration: self.duration,
             trace: self.trace.clone(),
+            codecs: audiox::codecs(),
             ..config
         })
     }

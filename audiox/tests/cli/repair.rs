@@ -112,3 +112,52 @@ fn what_cannot_be_is_told() {
     send("fec=auto&fec-pt=96").fails(2, "media");
     send("fec=auto&fec-delay=soon").fails(2, "fec-delay");
 }
+
+#[test]
+fn opus_through_a_fifth_of_loss_is_heard_unbroken() {
+    let folder = Folder::new();
+    let (heard, sdp) = (folder.at("heard.wav"), folder.at("s.sdp"));
+    let port = crate::support::free_ports();
+    let speech = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/speech.wav");
+    // The description names the receiver's port; the link stands before it.
+    let there = format!("rtp://127.0.0.1:{port}?codec=opus&ptime=10&fec=auto&fec-delay=100ms");
+    let args = [
+        "send",
+        "tone:440,length=20ms,rate=24000",
+        "--to",
+        &there,
+        "--sdp",
+        &sdp,
+    ];
+    assert_eq!(audiox(&args).code, 0);
+    let play = ["play", &sdp, "--to", &heard, "--once", "--latency", "120ms"];
+    let (player, _) = Running::listening(&play);
+    let to = format!("127.0.0.1:{port}");
+    let args = [
+        "link",
+        "--listen",
+        "udp://127.0.0.1:0",
+        "--to",
+        &to,
+        "--loss",
+        "20%",
+        "--seed",
+        "6",
+    ];
+    let (link, here) = Running::listening(&args);
+    let to = format!(
+        "rtp://127.0.0.1:{}?codec=opus&ptime=10&fec=auto&fec-delay=100ms",
+        here[0]
+    );
+    let sent = audiox(&["send", speech, "--to", &to, "--json"]).summary();
+    let told = player.wait().clean().summary();
+    link.interrupt();
+    link.wait();
+    let stream = &told["streams"][0];
+    let lost = stream["packets_lost"].as_u64().unwrap();
+    let back = stream["packets_recovered"].as_u64().unwrap();
+    assert!(lost > 100 && back * 10 > lost * 6, "{told} {sent}");
+    assert_eq!(stream["packets_discarded"], 0, "{told}");
+    let reason = sent["streams"][0]["repair"]["reason"].as_str().unwrap();
+    assert!(reason.contains("% are lost"), "{sent}");
+}

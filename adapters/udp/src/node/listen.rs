@@ -110,22 +110,9 @@ impl Listen {
         let formats: Vec<(u8, CodecSpec)> = media
             .formats
             .iter()
-            .filter(|f| PcmCoding::from_encoding(&f.codec.encoding).is_some())
+            .filter(|f| f.codec.encoding != EncodingName::WINDOW_FEC)
             .map(|f| (f.payload_type, f.codec.clone()))
             .collect();
-        if formats.is_empty() {
-            let offered: Vec<String> = media.formats.iter().map(|f| f.codec.to_string()).collect();
-            return Err(ConfigError::new(
-                "codec",
-                offered.join(", "),
-                format!(
-                    "of the codecs on port {} one must be known: {}",
-                    media.port,
-                    known()
-                ),
-            )
-            .into());
-        }
         // A unicast session description names the receiver, which is this machine; on another
         // address of it the stream is still the same one.
         let host = match media.address {
@@ -179,6 +166,31 @@ impl Listen {
         }
     }
 
+    /// Those payload types of RTP that `registry` can read.
+    ///
+    /// # Errors
+    /// None of them.
+    pub(crate) fn formats(
+        &self,
+        registry: &CodecRegistry,
+    ) -> Result<Vec<(u8, CodecSpec)>, ConfigError> {
+        let Content::Rtp { formats, .. } = &self.content else {
+            return Ok(Vec::new());
+        };
+        let known = |spec: &CodecSpec| registry.names().any(|name| *name == spec.encoding);
+        let read: Vec<_> = formats.iter().filter(|(_, s)| known(s)).cloned().collect();
+        if read.is_empty() {
+            let offered: Vec<String> = formats.iter().map(|(_, s)| s.to_string()).collect();
+            let names: Vec<&str> = registry.names().map(EncodingName::as_str).collect();
+            return Err(ConfigError::new(
+                "codec",
+                offered.join(", "),
+                format!("one of them must be known; known are {}", names.join(", ")),
+            ));
+        }
+        Ok(read)
+    }
+
     pub(crate) fn decoders(&self, registry: &CodecRegistry) -> Result<Vec<PayloadReader>, Error> {
         match &self.content {
             Content::Raw { pcm, format } => Ok(vec![PayloadReader {
@@ -190,13 +202,14 @@ impl Listen {
                     MAX_DATAGRAM / pcm.frame_bytes(format.channels).max(1) + 1,
                 )?),
             }]),
-            Content::Rtp { formats, .. } => formats
-                .iter()
-                .map(|(pt, spec)| {
+            Content::Rtp { .. } => self
+                .formats(registry)?
+                .into_iter()
+                .map(|(payload_type, spec)| {
                     Ok(PayloadReader {
-                        payload_type: *pt,
+                        payload_type,
                         stored: stored_as(&spec.encoding),
-                        decoder: registry.decoder(spec, MAX_DATAGRAM / spec.channels.get())?,
+                        decoder: registry.decoder(&spec, MAX_DATAGRAM / spec.channels.get())?,
                     })
                 })
                 .collect(),

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use audiox_core::ConfigError;
 use audiox_core::block::{AudioMut, AudioRef};
-use audiox_core::codec::CodecSpec;
 use audiox_core::ingress::{IngressConfig, Origin, ReportConfig, SourceId};
 use audiox_core::playout::{Playout, PlayoutConfig};
 use audiox_core::session::{
@@ -344,8 +343,8 @@ fn session(
     };
     let uniform = match &listen.content {
         Content::Raw { pcm, format } => UniformPlayouts::raw(playout, *pcm, *format),
-        Content::Rtp { formats, .. } => {
-            let types: Vec<(u8, CodecSpec)> = formats.clone();
+        Content::Rtp { .. } => {
+            let types = listen.formats(&config.codecs)?;
             UniformPlayouts::rtp(playout, types, config.codecs.clone())
         }
     };
