@@ -5,11 +5,13 @@
 pub mod g711;
 mod payload_type;
 mod pcm;
+mod red;
 mod registry;
 mod spec;
 
 pub use payload_type::{check_payload_type, static_payload_type};
 pub use pcm::{PcmCoding, PcmDecoder, PcmEncoder};
+pub use red::{RedDecoder, RedEncoder};
 pub use registry::{CodecFactory, CodecRegistry};
 pub use spec::{CodecSpec, EncodingName};
 
@@ -61,6 +63,10 @@ pub trait Encoder: Send {
     /// of one bitrate stay at it; others take the nearest they have.
     fn set_bitrate(&mut self, _bits_per_second: u32) {}
 
+    /// The sender leaves `frames` out that were not encoded: the next packet begins that much
+    /// later.
+    fn skipped(&mut self, _frames: u64) {}
+
     /// Forgets the past: the next packet starts a stream. Settings stay.
     fn reset(&mut self);
 }
@@ -92,8 +98,8 @@ pub trait Decoder: Send {
     fn decode(&mut self, payload: &[u8], out: &mut [f32]) -> Result<usize, DecodeError>;
 
     /// Fills `out` with the frames *before* `next`, from redundancy inside `next`, and returns how
-    /// many of them, at its end, were recovered; those before are concealed. 0 where there is no
-    /// such redundancy: nothing was done then.
+    /// many of them, at its end, were recovered; those before are concealed, where the codec
+    /// [conceals](Self::conceals). 0 where there is no such redundancy: nothing was done then.
     ///
     /// # Errors
     /// `next` is malformed.
@@ -124,6 +130,11 @@ pub trait Decoder: Send {
         } else {
             Ok(0)
         }
+    }
+
+    /// Whether it has a concealment of its own.
+    fn conceals(&self) -> bool {
+        false
     }
 
     /// Conceals `out`'s whole length from the past; returns frames written, 0 where the codec

@@ -10,16 +10,18 @@ mod wire;
 
 pub use machines::{jitter_ops, receiver_ops};
 pub use traces::trace;
-pub use wire::{raw, rtcp, rtp};
+pub use wire::{fec, raw, red, rtcp, rtp};
 
 /// A fuzz target's body; it panics where a property does not hold.
 pub type Body = fn(&[u8]);
 
 /// Every body of this crate under the name of its target and of its corpus folder.
 pub const BODIES: &[(&str, Body)] = &[
+    ("fec", fec),
     ("jitter_ops", jitter_ops),
     ("raw", raw),
     ("receiver_ops", receiver_ops),
+    ("red", red),
     ("rtcp", rtcp),
     ("rtp", rtp),
     ("trace", trace),

@@ -2,6 +2,7 @@
 
 pub mod buf;
 pub mod raw;
+pub mod red;
 pub mod rtcp;
 pub mod rtp;
 

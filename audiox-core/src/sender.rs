@@ -243,6 +243,11 @@ impl Sender {
     /// Leaves `frames` out: the next packet's timestamp moves on and its marker says that there
     /// is a gap.
     pub fn skip(&mut self, frames: u64) {
+        self.encoder.skipped(frames);
+        self.leave_out(frames);
+    }
+
+    fn leave_out(&mut self, frames: u64) {
         self.next = self.next + i64::try_from(frames).unwrap_or(i64::MAX);
         self.marker = true;
     }
@@ -271,7 +276,7 @@ impl Sender {
             let payload = buf.get_mut(header..).unwrap_or_default();
             match self.encoder.encode(block, payload) {
                 // Silence that need not travel.
-                Ok(0) => self.skip(frames as u64),
+                Ok(0) => self.leave_out(frames as u64),
                 Ok(len) => {
                     self.sent(frames, len);
                     self.protect(&buf[..header + len]);

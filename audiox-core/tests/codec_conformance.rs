@@ -1,6 +1,8 @@
 //! Every PCM coding passes the suite that every codec must pass.
 
-use audiox_core::codec::{CodecRegistry, PcmCoding, PcmDecoder, PcmEncoder};
+use audiox_core::codec::{
+    CodecRegistry, PcmCoding, PcmDecoder, PcmEncoder, RedDecoder, RedEncoder,
+};
 use audiox_core::conformance;
 use audiox_core::format::{Channels, SampleRate, StreamFormat};
 
@@ -33,5 +35,19 @@ fn what_the_registry_makes_conforms() {
         let mut encoder = registry.encoder(&spec, 48).unwrap();
         let mut decoder = registry.decoder(&spec, 480).unwrap();
         conformance::codec(&mut *encoder, &mut *decoder);
+    }
+}
+
+#[test]
+fn red_conforms_around_any_codec() {
+    let registry = CodecRegistry::default();
+    for name in ["L16", "PCMU"] {
+        let spec = format!("{name}/8000/1").parse().unwrap();
+        for distance in [1, 5] {
+            let inner = registry.encoder(&spec, 80).unwrap();
+            let mut encoder = RedEncoder::new(inner, 96, distance, 1_400).unwrap();
+            let mut decoder = RedDecoder::new(registry.decoder(&spec, 160).unwrap(), 96);
+            conformance::codec(&mut encoder, &mut decoder);
+        }
     }
 }

@@ -7,6 +7,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use audiox_core::fec::window::WindowEncoder;
+use audiox_core::packet::red::{self, RedBlock};
 use audiox_core::packet::rtcp::{CompoundWriter, ReportBlock, SenderInfo};
 use audiox_core::packet::rtp::RtpHeader;
 use audiox_core::playout::Profile;
@@ -25,6 +27,8 @@ fn the_checked_in_seeds_are_the_ones_made_here() {
         ("receiver_ops", operations(700)),
         ("jitter_ops", operations(300)),
         ("trace", traces()),
+        ("red", red()),
+        ("fec", fec()),
     ];
     for (target, seeds) in made {
         let corpus = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus")).join(target);
@@ -43,6 +47,51 @@ fn the_checked_in_seeds_are_the_ones_made_here() {
             );
         }
     }
+}
+
+fn red() -> Seeds {
+    (0..4u8)
+        .map(|n| {
+            let payload = vec![n; 10 + usize::from(n)];
+            let blocks = (0..n).map(|i| RedBlock {
+                payload_type: 96,
+                offset: u16::from(n - i) * 160,
+                payload: &payload,
+            });
+            let mut out = [0; 200];
+            let len = red::write(blocks, (96, &payload), &mut out).unwrap();
+            (format!("{n}-blocks"), out[..len].to_vec())
+        })
+        .collect()
+}
+
+/// Source packets of which some are lost, and the repair packets that bring them back.
+fn fec() -> Seeds {
+    [(2, 1_000), (8, 500)]
+        .into_iter()
+        .map(|(window, rate)| {
+            let mut encoder = WindowEncoder::new(window, rate).unwrap();
+            let mut bytes = Vec::new();
+            for n in 0..16u16 {
+                let mut packet = vec![n as u8; 16 + 2 * usize::from(n % 4)];
+                packet[0] = 0x80;
+                packet[2..4].copy_from_slice(&n.wrapping_add(65_530).to_be_bytes());
+                packet[8..12].copy_from_slice(&7u32.to_be_bytes());
+                encoder.push(&packet);
+                if n % 5 != 3 {
+                    bytes.push(packet.len() as u8);
+                    bytes.extend_from_slice(&packet);
+                }
+                let mut out = [0; 100];
+                while let Some(len) = encoder.poll_repair(&mut out) {
+                    // Odd: padded where it is not.
+                    bytes.push((len | 1) as u8);
+                    bytes.extend_from_slice(&out[..len | 1]);
+                }
+            }
+            (format!("window-{window}"), bytes)
+        })
+        .collect()
 }
 
 /// Short streams as they are traced.

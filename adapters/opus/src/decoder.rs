@@ -246,6 +246,10 @@ impl Decoder for OpusDecoder {
         Ok(recovered)
     }
 
+    fn conceals(&self) -> bool {
+        true
+    }
+
     fn conceal(&mut self, out: &mut [f32]) -> usize {
         let channels = self.format.channels.get();
         let frames = out.len() / channels;

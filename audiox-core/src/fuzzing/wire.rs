@@ -1,9 +1,12 @@
 //! Wire formats: what was read can be written again, byte for byte.
 
+use crate::fec::symbol::MAX_DATAGRAM;
+use crate::fec::window::WindowDecoder;
 use crate::packet::raw::RawFraming;
+use crate::packet::red::{self, RedPayload};
 use crate::packet::rtcp::{Compound, CompoundWriter, RtcpPacket, is_rtcp, packet_type};
 use crate::packet::rtp::RtpPacket;
-use crate::time::{MediaTime, NtpTime};
+use crate::time::{ExtSeq, MediaTime, NtpTime};
 
 /// RTP: parse → write → equal bytes, but for the content of the padding, which is without
 /// meaning (RFC 3550 section 5.1) and is written as zeros.
@@ -28,6 +31,54 @@ pub fn rtp(data: &[u8]) {
             .write_packet(payload, padding, &mut out[..short])
             .is_err()
     );
+}
+
+/// RED: parse → write → equal bytes.
+pub fn red(data: &[u8]) {
+    let Ok(red) = RedPayload::parse(data) else {
+        return;
+    };
+    let mut out = vec![0xaa; data.len()];
+    let len = red::write(
+        red.redundant(),
+        (red.payload_type(), red.primary()),
+        &mut out,
+    );
+    assert_eq!(len, Ok(data.len()));
+    assert_eq!(out, data);
+}
+
+/// Repair packets: whatever comes, what is brought back is an RTP packet of the stream.
+///
+/// The input is a list of packets, each behind its length; odd lengths are of repair packets,
+/// whose SSRC is set right so that more than one in four billion gets anywhere.
+pub fn fec(data: &[u8]) {
+    const SSRC: u32 = 7;
+    let mut decoder = WindowDecoder::new(SSRC);
+    let (mut rest, mut out) = (data, [0; MAX_DATAGRAM]);
+    while let Some((&len, behind)) = rest.split_first() {
+        let (packet, next) = behind.split_at(usize::from(len).min(behind.len()));
+        rest = next;
+        let mut packet = packet.to_vec();
+        if len % 2 == 1 {
+            if let Some(ssrc) = packet.first_chunk_mut() {
+                *ssrc = SSRC.to_be_bytes();
+            }
+            let _ = decoder.handle_repair(&packet);
+        } else if packet.len() >= 12 {
+            packet[0] = 0x80;
+            packet[8..12].copy_from_slice(&SSRC.to_be_bytes());
+            let seq = u16::from_be_bytes([packet[2], packet[3]]);
+            let cycle = if seq < 0x8000 { 2 << 16 } else { 1 << 16 };
+            decoder.handle_source(ExtSeq(cycle | u64::from(seq)), &packet);
+        }
+        while let Some((seq, len)) = decoder.poll_recovered(&mut out) {
+            let packet = RtpPacket::parse(&out[..len]);
+            if let Ok(p) = packet {
+                assert_eq!((p.seq().0, p.ssrc()), (seq.0 as u16, SSRC));
+            }
+        }
+    }
 }
 
 /// RTCP: every sound packet of a datagram is written again, by its own writer where it has one,

@@ -61,6 +61,13 @@ pub(super) struct Packet {
 }
 
 impl Feed {
+    /// Tells the encoder that frames are left out.
+    pub(super) fn skipped(&mut self, frames: u64) {
+        if let Recode::Encode(encoder) = &mut self.recode {
+            encoder.skipped(frames);
+        }
+    }
+
     /// Tells the encoder which share of the packets, 0 to 1, is being lost.
     pub(super) fn set_expected_loss(&mut self, share: f32) {
         if let Recode::Encode(encoder) = &mut self.recode {

@@ -150,8 +150,9 @@ impl Stream {
         if skipped > 0 {
             // The packet at hand is the first of those left out.
             self.sender.skip(skipped);
-            self.feed
-                .discard(skipped.saturating_sub(packet.frames as u64));
+            let unmade = skipped.saturating_sub(packet.frames as u64);
+            self.feed.discard(unmade);
+            self.feed.skipped(unmade);
             self.wait();
             return now;
         }
@@ -331,6 +332,7 @@ impl Stream {
         let gap = behind - behind % packet;
         if self.live && gap > 0 {
             self.sender.skip(gap);
+            self.feed.skipped(gap);
             self.pacer.advance(gap);
             self.gap_frames += gap;
         }

@@ -109,16 +109,25 @@ impl Timeline {
         let filled = &mut self.ahead.room()[..(gap + frames) * ch];
         let (made, after) = filled.split_at_mut(gap * ch);
         let recovered = by_codec.unwrap_or(0);
+        let concealed = gap - recovered;
+        let conceals = self
+            .decoders
+            .get(self.speaker)
+            .is_some_and(|(_, d)| d.conceals());
         if by_codec.is_none() {
             c.bridge(made, after);
-        } else {
+            c.push(after);
+        } else if conceals || concealed == 0 {
             if self.torn {
                 c.merge(made);
             }
-            c.push(made);
+            c.push(filled);
+        } else {
+            // Redundancy reaches into the gap, and before that nothing was made.
+            let (made, after) = filled.split_at_mut(concealed * ch);
+            c.bridge(made, after);
+            c.push(after);
         }
-        c.push(after);
-        let concealed = gap - recovered;
         if concealed > 0 && self.starved == 0 {
             self.stats.concealment_events += 1;
         }
