@@ -11,7 +11,7 @@ mod spec;
 
 pub use payload_type::{check_payload_type, static_payload_type};
 pub use pcm::{PcmCoding, PcmDecoder, PcmEncoder};
-pub use red::{RedDecoder, RedEncoder};
+pub use red::{RedDecoder, RedEncoder, RedFactory};
 pub use registry::{CodecFactory, CodecRegistry};
 pub use spec::{CodecSpec, EncodingName};
 

@@ -16,7 +16,7 @@
 //! | rate, channels | of the stream |
 //! | output rate, output channels | of the slices pulled |
 //!
-//! Then records, until the file ends; a record cut off by the end is left out. The first byte is
+//! Then records, until the file ends; a record cut off by the end is told and left out. The first byte is
 //! its kind.
 //!
 //! | kind | fields |

@@ -15,7 +15,7 @@
 //! `rcvbuf` and `ptime` (milliseconds, or with a unit as in `125us`). RTP further takes `codec`,
 //! `rate`, `channels`, `pt`, `ssrc`, and `rtcp-mux` or `rtcp=PORT`; and for repair packets `fec`
 //! (`auto`, `off`, or how many: `60%`), `fec-delay` (what the receiver waits at least, 60 ms) and
-//! `fec-pt`.
+//! `fec-pt`; and `red`, how many earlier packets each carries again.
 
 mod address;
 mod query;
@@ -82,6 +82,13 @@ pub struct RtpEndpoint {
     pub rtcp: RtcpPort,
     /// Repair packets.
     pub repair: RepairOptions,
+    /// Earlier packets that each carries again (RED), 1 to 31.
+    pub red: Option<u8>,
+}
+
+impl RtpEndpoint {
+    /// The payload type of the blocks inside RED packets.
+    pub const RED_BLOCKS: u8 = 119;
 }
 
 /// Repair packets beside a stream.
@@ -228,6 +235,7 @@ impl FromStr for Endpoint {
                         ptime: q.ptime()?,
                         ssrc: q.ssrc()?,
                         rtcp: q.rtcp()?,
+                        red: q.number("red", 1, 31)?.map(|n| n as u8),
                         repair: RepairOptions {
                             amount: q.parsed("fec")?.unwrap_or_default(),
                             delay: q.duration("fec-delay")?,
@@ -293,5 +301,6 @@ const RTP_KEYS: &[&str] = &[
     "fec",
     "fec-delay",
     "fec-pt",
+    "red",
 ];
 const MAX_PTIME_NANOS: u64 = 10_000_000_000;

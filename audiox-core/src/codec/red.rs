@@ -8,7 +8,10 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use super::{DecodeError, Decoder, EncodeError, Encoder};
+use super::{
+    CodecFactory, CodecRegistry, CodecSpec, DecodeError, Decoder, EncodeError, Encoder,
+    EncodingName, PcmCoding,
+};
 use crate::block::AudioRef;
 use crate::error::ConfigError;
 use crate::format::{SampleRate, StreamFormat};
@@ -322,6 +325,62 @@ impl fmt::Debug for RedDecoder {
             .field("format", &self.format())
             .field("payload_type", &self.payload_type)
             .finish_non_exhaustive()
+    }
+}
+
+/// Makes [`RedEncoder`]s and [`RedDecoder`]s around one encoding of a registry.
+#[derive(Debug, Clone)]
+pub struct RedFactory {
+    /// Knows the encoding.
+    pub codecs: CodecRegistry,
+    /// What the blocks hold.
+    pub encoding: EncodingName,
+    /// The blocks' RTP payload type.
+    pub payload_type: u8,
+    /// Earlier packets that each carries, 1 to 31.
+    pub distance: usize,
+    /// Bytes of a payload at most.
+    pub max_payload: usize,
+}
+
+impl RedFactory {
+    fn inner(&self, spec: &CodecSpec) -> CodecSpec {
+        CodecSpec::new(self.encoding.clone(), spec.format())
+    }
+}
+
+impl CodecFactory for RedFactory {
+    fn encoder(&self, spec: &CodecSpec, frames: usize) -> Result<Box<dyn Encoder>, ConfigError> {
+        let inner = self.codecs.encoder(&self.inner(spec), frames)?;
+        // PCM knows how long its packets are: such as never fit a block are a mistake.
+        let len = inner.max_payload_len();
+        if PcmCoding::from_encoding(&self.encoding).is_some() && len > MAX_BLOCK {
+            return Err(ConfigError::new(
+                "red",
+                format_args!("packets of {len} bytes"),
+                format!("RED carries up to {MAX_BLOCK} bytes again; choose a shorter ptime"),
+            ));
+        }
+        let max = self.max_payload.max(len + 1);
+        let red = RedEncoder::new(inner, self.payload_type, self.distance, max)?;
+        Ok(Box::new(red))
+    }
+
+    fn decoder(&self, spec: &CodecSpec, frames: usize) -> Result<Box<dyn Decoder>, ConfigError> {
+        let inner = self.codecs.decoder(&self.inner(spec), frames)?;
+        Ok(Box::new(RedDecoder::new(inner, self.payload_type)))
+    }
+
+    fn rtpmap(&self, spec: &CodecSpec) -> CodecSpec {
+        CodecSpec {
+            encoding: EncodingName::RED,
+            ..self.codecs.rtpmap(&self.inner(spec))
+        }
+    }
+
+    /// The payload types of the blocks (RFC 2198 section 5), as often as there may be blocks.
+    fn fmtp(&self, _: &CodecSpec) -> Option<String> {
+        Some(vec![self.payload_type.to_string(); self.distance + 1].join("/"))
     }
 }
 

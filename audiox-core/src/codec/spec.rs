@@ -31,6 +31,8 @@ impl EncodingName {
     /// Opus of any number of channels, as WebRTC names it. Not registered.
     pub const MULTIOPUS: Self = Self(Cow::Borrowed("multiopus"));
 
+    /// Packets that carry the ones before them again (RFC 2198).
+    pub const RED: Self = Self(Cow::Borrowed("red"));
     /// Repair packets of a sliding window ([`fec::window`](crate::fec::window)). Not registered.
     pub const WINDOW_FEC: Self = Self(Cow::Borrowed("x-audiox-window-fec"));
 

@@ -161,3 +161,51 @@ fn opus_through_a_fifth_of_loss_is_heard_unbroken() {
     let reason = sent["streams"][0]["repair"]["reason"].as_str().unwrap();
     assert!(reason.contains("% are lost"), "{sent}");
 }
+
+#[test]
+fn packets_that_carry_earlier_ones_bring_them_back() {
+    let folder = Folder::new();
+    let (heard, sdp) = (folder.at("heard.wav"), folder.at("s.sdp"));
+    let from = "rtp://127.0.0.1:0?codec=opus&red=2";
+    let play = ["play", from, "--to", &heard, "--once", "--latency", "80ms"];
+    let (player, there) = Running::listening(&play);
+    let to = format!("127.0.0.1:{}", there[0]);
+    let args = [
+        "link",
+        "--listen",
+        "udp://127.0.0.1:0",
+        "--to",
+        &to,
+        "--loss",
+        "10%",
+        "--seed",
+        "8",
+    ];
+    let (link, here) = Running::listening(&args);
+    let to = format!("rtp://127.0.0.1:{}?codec=opus&red=2&ptime=20", here[0]);
+    let speech = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/speech.wav");
+    audiox(&["send", speech, "--to", &to, "--sdp", &sdp]).clean();
+    let told = player.wait().clean().summary();
+    link.interrupt();
+    link.wait();
+    let stream = &told["streams"][0];
+    let lost = stream["packets_lost"].as_u64().unwrap() * 960;
+    let back = stream["recovered_samples"].as_u64().unwrap();
+    assert!(lost > 20 * 960 && back * 10 > lost * 9, "{told}");
+    let text = std::fs::read_to_string(sdp).unwrap();
+    for line in [
+        "a=rtpmap:96 red/48000/2",
+        "a=fmtp:96 119/119/119",
+        "a=rtpmap:119 opus/48000/2",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+
+    let long = audiox(&[
+        "send",
+        "tone:440,length=1s",
+        "--to",
+        "rtp://127.0.0.1:9?red=1&ptime=12",
+    ]);
+    long.fails(2, "shorter ptime");
+}

@@ -2,8 +2,8 @@
 
 use audiox_core::ConfigError;
 use audiox_core::codec::{
-    CodecRegistry, CodecSpec, Decoder, EncodingName, PcmCoding, PcmDecoder, check_payload_type,
-    static_payload_type,
+    CodecRegistry, CodecSpec, Decoder, EncodingName, PcmCoding, PcmDecoder, RedFactory,
+    check_payload_type, static_payload_type,
 };
 use audiox_core::format::{Channels, PcmFormat, SampleFormat, SampleRate, StreamFormat};
 use audiox_core::ingress::IngressConfig;
@@ -100,7 +100,14 @@ impl Listen {
                     .filter(|pt| *pt != format.0)
                     .into_iter()
                     .collect(),
-                formats: vec![format],
+                formats: match rtp.red {
+                    // RED packets come in the stream's type, its blocks in one of their own.
+                    Some(_) => vec![
+                        (format.0, red_of(&format.1)),
+                        (RtpEndpoint::RED_BLOCKS, format.1),
+                    ],
+                    None => vec![format],
+                },
                 rtcp: rtp.rtcp,
             },
         })
@@ -166,6 +173,30 @@ impl Listen {
         }
     }
 
+    /// `codecs` with RED as it comes to this port.
+    pub(crate) fn codecs(&self, codecs: &CodecRegistry) -> CodecRegistry {
+        let mut all = codecs.clone();
+        if let Content::Rtp { formats, .. } = &self.content {
+            let is_red = |spec: &CodecSpec| spec.encoding == EncodingName::RED;
+            let red = formats.iter().find(|(_, spec)| is_red(spec));
+            let inner = red.and_then(|(_, red)| {
+                let same = |spec: &CodecSpec| !is_red(spec) && spec.format() == red.format();
+                formats.iter().find(|(_, spec)| same(spec))
+            });
+            if let Some((payload_type, spec)) = inner {
+                let factory = RedFactory {
+                    codecs: codecs.clone(),
+                    encoding: spec.encoding.clone(),
+                    payload_type: *payload_type,
+                    distance: 1,
+                    max_payload: MAX_DATAGRAM,
+                };
+                all.register(EncodingName::RED, factory);
+            }
+        }
+        all
+    }
+
     /// Those payload types of RTP that `registry` can read.
     ///
     /// # Errors
@@ -191,7 +222,8 @@ impl Listen {
         Ok(read)
     }
 
-    pub(crate) fn decoders(&self, registry: &CodecRegistry) -> Result<Vec<PayloadReader>, Error> {
+    pub(crate) fn decoders(&self, codecs: &CodecRegistry) -> Result<Vec<PayloadReader>, Error> {
+        let registry = &self.codecs(codecs);
         match &self.content {
             Content::Raw { pcm, format } => Ok(vec![PayloadReader {
                 payload_type: 0,
@@ -222,6 +254,13 @@ pub(crate) struct PayloadReader {
     pub(crate) payload_type: u8,
     pub(crate) stored: SampleFormat,
     pub(crate) decoder: Box<dyn Decoder>,
+}
+
+fn red_of(spec: &CodecSpec) -> CodecSpec {
+    CodecSpec {
+        encoding: EncodingName::RED,
+        ..spec.clone()
+    }
 }
 
 fn rtp_format(rtp: &RtpEndpoint) -> Result<(u8, CodecSpec), Error> {

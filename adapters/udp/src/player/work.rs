@@ -344,8 +344,8 @@ fn session(
     let uniform = match &listen.content {
         Content::Raw { pcm, format } => UniformPlayouts::raw(playout, *pcm, *format),
         Content::Rtp { .. } => {
-            let types = listen.formats(&config.codecs)?;
-            UniformPlayouts::rtp(playout, types, config.codecs.clone())
+            let codecs = listen.codecs(&config.codecs);
+            UniformPlayouts::rtp(playout, listen.formats(&codecs)?, codecs)
         }
     };
     let ingress = listen.ingress();

@@ -39,6 +39,23 @@ impl Described<'_> {
                 });
             }
         }
+        if self.rtp.red.is_some() {
+            // The blocks' own type, as other readers want it described.
+            for plan in plans {
+                let encoding = self.rtp.codec.clone().unwrap_or(EncodingName::L16);
+                if media.format(RtpEndpoint::RED_BLOCKS).is_none() {
+                    let codec = CodecSpec {
+                        encoding,
+                        ..plan.rtpmap.clone()
+                    };
+                    media.formats.push(PayloadFormat {
+                        payload_type: RtpEndpoint::RED_BLOCKS,
+                        codec,
+                        fmtp: None,
+                    });
+                }
+            }
+        }
         let repair = plans.iter().find_map(|p| Some((p, p.repair?)));
         if let Some((plan, repair)) = repair
             && media.format(repair.payload_type).is_none()

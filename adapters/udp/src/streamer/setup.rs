@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use audiox_core::ConfigError;
+use audiox_core::codec::{CodecRegistry, EncodingName, RedFactory};
 use audiox_core::format::PcmFormat;
 use audiox_core::sender::{RepairConfig, Sender, SenderConfig};
 use audiox_core::source::Source;
@@ -36,6 +37,10 @@ pub(super) fn start(
         return Err(ConfigError::new("sources", "nothing", "give at least one to send").into());
     }
     config.start.check()?;
+    let config = StreamerConfig {
+        codecs: codecs(&config),
+        ..config
+    };
     let (at, rtp) = destination(&config.to)?;
     let socket = at.sender()?;
     let to = socket.connect.expect("a sender's socket is connected");
@@ -151,6 +156,24 @@ pub(super) fn start(
     Ok(handle)
 }
 
+/// The codecs, with RED where packets are to carry earlier ones.
+fn codecs(config: &StreamerConfig) -> CodecRegistry {
+    let mut codecs = config.codecs.clone();
+    if let Endpoint::Rtp(rtp) = &config.to
+        && let Some(distance) = rtp.red
+    {
+        let red = RedFactory {
+            codecs: config.codecs.clone(),
+            encoding: rtp.codec.clone().unwrap_or(EncodingName::L16),
+            payload_type: RtpEndpoint::RED_BLOCKS,
+            distance: distance.into(),
+            max_payload: MAX_RED,
+        };
+        codecs.register(EncodingName::RED, red);
+    }
+    codecs
+}
+
 fn destination(to: &Endpoint) -> Result<(&NetAddress, Option<&RtpEndpoint>), ConfigError> {
     match to {
         Endpoint::Udp(udp) => Ok((&udp.at, None)),
@@ -171,7 +194,10 @@ fn session_plan<'a>(
     let (kind, rate, channels, ptime) = match &config.to {
         Endpoint::Rtp(rtp) => (
             Kind::Rtp {
-                codec: rtp.codec.as_ref(),
+                codec: match rtp.red {
+                    Some(_) => Some(&EncodingName::RED),
+                    None => rtp.codec.as_ref(),
+                },
                 payload_type: rtp.payload_type,
                 repair: rtp.repair,
             },
@@ -306,6 +332,8 @@ fn no_thread(source: std::io::Error) -> Error {
     }
 }
 
+/// Bytes of a RED payload: what fits an unfragmented datagram with all that may be around it.
+const MAX_RED: usize = 1_200;
 const DEFAULT_PTIME: Duration = Duration::from_millis(10);
 /// How long to wait for sources to be read ahead. Slower ones start with what they have.
 const FILL: Duration = Duration::from_secs(1);
