@@ -45,6 +45,8 @@ pub struct Concealer {
     /// The stretch that an extension repeats, interleaved, and how far it got.
     loop_: Box<[f32]>,
     loop_frames: usize,
+    /// Greatest magnitude of what the extension is made from: it is never louder.
+    loudest: f32,
     place: usize,
     /// What leads into the end of a gap, interleaved.
     lead: Box<[f32]>,
@@ -89,6 +91,7 @@ impl Concealer {
             noise: Noise::new(rate, channels),
             loop_: vec![0.0; (ms(LOOP_MS) + reach) * channels].into_boxed_slice(),
             loop_frames: 0,
+            loudest: 0.0,
             place: 0,
             lead: vec![0.0; max_bridge * channels].into_boxed_slice(),
             extended: 0,
@@ -214,6 +217,7 @@ impl Concealer {
             }
         }
         self.place = 0;
+        self.loudest = loudest(self.history.last(self.history.frames()));
     }
 
     fn next_frame(&mut self, out: &mut [f32]) {
@@ -234,6 +238,9 @@ impl Concealer {
         }
         if gain < 1.0 {
             self.noise.add(out, (1.0 - gain * gain).sqrt());
+        }
+        for o in out {
+            *o = o.clamp(-self.loudest, self.loudest);
         }
         self.place += 1;
         if self.place >= self.loop_frames {
@@ -274,6 +281,7 @@ impl Concealer {
         let past = self.history.last(found.lag);
         let (led, next) = past.split_at((n * ch).min(past.len()));
         let blend = self.blend.min(n);
+        let loudest = loudest(past).max(loudest(after));
         let frames = self.lead.chunks_exact_mut(ch).zip(led.chunks_exact(ch));
         for (i, (frame, led)) in frames.enumerate() {
             let left = (i + blend + 1).saturating_sub(n) as f32 / (blend + 1) as f32;
@@ -283,7 +291,7 @@ impl Concealer {
                     (Some(a), Some(b)) => finite(*a) - b * gain,
                     _ => 0.0,
                 };
-                *o = l * gain + miss * correction;
+                *o = (l * gain + miss * correction).clamp(-loudest, loudest);
             }
         }
     }
@@ -301,6 +309,12 @@ impl Concealer {
             }
         }
     }
+}
+
+/// Greatest magnitude of those that are finite.
+fn loudest(samples: &[f32]) -> f32 {
+    let magnitude = |s: &f32| if s.is_finite() { s.abs() } else { 0.0 };
+    samples.iter().map(magnitude).fold(0.0, f32::max)
 }
 
 fn finite(sample: f32) -> f32 {

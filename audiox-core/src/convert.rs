@@ -17,6 +17,7 @@
 
 mod decode;
 mod encode;
+mod finite;
 mod gain;
 mod layout;
 mod levels;
@@ -25,6 +26,7 @@ mod map;
 pub use decode::decode;
 pub use encode::encode;
 pub(crate) use encode::to_s16;
+pub(crate) use finite::make_finite;
 pub use gain::{Gain, GainRamp, apply_gain};
 pub use layout::{copy_channel, deinterleave, interleave, write_channel};
 pub use levels::{Level, LevelMeter, levels};

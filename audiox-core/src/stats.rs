@@ -21,8 +21,8 @@ use crate::playout::Pulled;
 /// What happened on the device side of one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PlayoutStats {
-    /// Frames handed to the device, of whatever origin (`totalSamplesReceived` counts these less
-    /// the idle ones).
+    /// Frames that went towards the device, of whatever origin, at the stream's rate
+    /// (`totalSamplesReceived` counts these less the idle ones).
     pub frames_pulled: u64,
     /// Frames decoded from packets (`jitterBufferEmittedCount` counts these too).
     pub frames_decoded: u64,

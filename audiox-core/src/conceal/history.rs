@@ -1,5 +1,7 @@
 //! The past, in one piece.
 
+use crate::convert::make_finite;
+
 /// The last frames that went out, interleaved. Twice as long as needed, so that what is needed
 /// always lies in one slice and is moved only now and then.
 #[derive(Debug)]
@@ -33,12 +35,7 @@ impl History {
         }
         let room = &mut self.samples[self.end..self.end + new.len()];
         room.copy_from_slice(new);
-        // Not a number in the past would be one for ever.
-        if !all_finite(room) {
-            for s in room.iter_mut().filter(|s| !s.is_finite()) {
-                *s = 0.0;
-            }
-        }
+        make_finite(room);
         self.end += new.len();
     }
 
@@ -55,14 +52,6 @@ impl History {
     pub(super) fn clear(&mut self) {
         self.samples.fill(0.0);
     }
-}
-
-/// As integers, magnitudes keep their order, and infinity is below what is not a number; unlike a
-/// sum, their maximum fills vectors.
-fn all_finite(samples: &[f32]) -> bool {
-    let magnitude = |s: &f32| (s.to_bits() & !(1 << 31)) as i32;
-    let greatest = samples.iter().map(magnitude).fold(0, i32::max);
-    greatest < f32::INFINITY.to_bits() as i32
 }
 
 #[cfg(test)]

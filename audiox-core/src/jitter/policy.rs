@@ -158,6 +158,7 @@ impl PlayoutPolicy {
             self.last_stretch
                 .is_none_or(|last| o.now.saturating_sub(last) >= pause)
         };
+        let short = excess.saturating_neg();
         if excess > self.above(o) {
             let effort = match excess {
                 URGENT.. => Effort::Urgent,
@@ -166,8 +167,8 @@ impl PlayoutPolicy {
                 _ => return Decision::Normal,
             };
             Decision::Accelerate(effort)
-        } else if -excess > self.config.slack_below.max(o.target / 16) {
-            let effort = match -excess {
+        } else if short > self.config.slack_below.max(o.target / 16) {
+            let effort = match short {
                 PRESSING.. if rested(PAUSE_PRESSING) => Effort::Normal,
                 _ if rested(PAUSE_GENTLE) => Effort::Gentle,
                 _ => return Decision::Normal,

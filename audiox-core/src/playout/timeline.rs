@@ -11,6 +11,7 @@ use super::config::{Concealment, DriftCorrection, Latency, PlayoutConfig};
 use super::{Inserted, Pulled};
 use crate::codec::Decoder;
 use crate::conceal::Concealer;
+use crate::convert::make_finite;
 use crate::error::ConfigError;
 use crate::format::StreamFormat;
 use crate::jitter::policy::{Decision, Observation, PlayoutPolicy, PolicyConfig, Stretch, Supply};
@@ -306,6 +307,10 @@ impl Timeline {
         let ch = self.format.channels.get();
         let mut pulled = Pulled::default();
         let mut filled = 0;
+        // Each packet held may be left out or late; more steps in a row without a frame mean that
+        // times are beyond reckoning.
+        let most = self.buffer.width() + STEPS;
+        let mut barren = 0;
         while filled < out.len() {
             let at = now + self.format.rate.duration_of((filled / ch) as u64);
             let rest = &mut out[filled..];
@@ -323,7 +328,13 @@ impl Timeline {
             };
             pulled.decoded += popped.decoded;
             pulled.concealed += popped.concealed;
-            filled += (popped.decoded + popped.concealed) * ch;
+            let frames = popped.decoded + popped.concealed;
+            filled += frames * ch;
+            barren = if frames == 0 { barren + 1 } else { 0 };
+            if barren > most {
+                self.stats.resyncs += 1;
+                self.restart();
+            }
         }
         pulled.decision = self.last.decision;
         pulled.delay = Duration::from_nanos(self.last.delay.max(0) as u64);
@@ -360,7 +371,7 @@ impl Timeline {
     /// nothing plays or nothing is known.
     pub(super) fn error(&self, now: Instant) -> Option<i64> {
         self.is_playing().then_some(())?;
-        Some(self.delay_at(now)? - self.target_nanos())
+        Some(self.delay_at(now)?.saturating_sub(self.target_nanos()))
     }
 
     /// Whether the delay is to be kept to the frame, rather than in a band.
@@ -402,7 +413,8 @@ impl Timeline {
             .estimator
             .as_ref()?
             .lucky_arrival(rate.nanos_of(self.next.0))?;
-        Some(now.signed_since(lucky) + rate.nanos_of(self.ahead.frames() as i64))
+        let ahead = rate.nanos_of(self.ahead.frames() as i64);
+        Some(now.signed_since(lucky).saturating_add(ahead))
     }
 
     /// Frames of silence before sound starts within the next `frames`; starts the timeline where
@@ -571,6 +583,7 @@ impl Timeline {
             self.stats.packets_undecodable += 1;
         } else {
             room.copy_within(skip * ch..frames * ch, 0);
+            make_finite(&mut room[..kept * ch]);
             self.next = self.next.max(packet.meta.at) + kept as i64;
             let waited = now.saturating_since(packet.meta.arrival);
             let aim = [self.target(), self.floor()];
@@ -661,6 +674,8 @@ impl std::fmt::Debug for Timeline {
     }
 }
 
+/// Steps without a frame in a row, beside those that leave a packet out.
+const STEPS: usize = 64;
 const MS: i64 = 1_000_000;
 const SLACK_ABOVE: i64 = 5 * MS;
 const SLACK_BELOW: i64 = 2 * MS;
