@@ -45,8 +45,8 @@ pub struct Concealer {
     /// The stretch that an extension repeats, interleaved, and how far it got.
     loop_: Box<[f32]>,
     loop_frames: usize,
-    /// Greatest magnitude of what the extension is made from: it is never louder.
-    loudest: f32,
+    /// What the extension never exceeds.
+    limit: f32,
     place: usize,
     /// What leads into the end of a gap, interleaved.
     lead: Box<[f32]>,
@@ -91,7 +91,7 @@ impl Concealer {
             noise: Noise::new(rate, channels),
             loop_: vec![0.0; (ms(LOOP_MS) + reach) * channels].into_boxed_slice(),
             loop_frames: 0,
-            loudest: 0.0,
+            limit: 0.0,
             place: 0,
             lead: vec![0.0; max_bridge * channels].into_boxed_slice(),
             extended: 0,
@@ -217,7 +217,7 @@ impl Concealer {
             }
         }
         self.place = 0;
-        self.loudest = loudest(self.history.last(self.history.frames()));
+        self.limit = limit(loudest(self.history.last(self.history.frames())));
     }
 
     fn next_frame(&mut self, out: &mut [f32]) {
@@ -240,7 +240,7 @@ impl Concealer {
             self.noise.add(out, (1.0 - gain * gain).sqrt());
         }
         for o in out {
-            *o = o.clamp(-self.loudest, self.loudest);
+            *o = o.clamp(-self.limit, self.limit);
         }
         self.place += 1;
         if self.place >= self.loop_frames {
@@ -281,7 +281,7 @@ impl Concealer {
         let past = self.history.last(found.lag);
         let (led, next) = past.split_at((n * ch).min(past.len()));
         let blend = self.blend.min(n);
-        let loudest = loudest(past).max(loudest(after));
+        let limit = limit(loudest(past).max(loudest(after)));
         let frames = self.lead.chunks_exact_mut(ch).zip(led.chunks_exact(ch));
         for (i, (frame, led)) in frames.enumerate() {
             let left = (i + blend + 1).saturating_sub(n) as f32 / (blend + 1) as f32;
@@ -291,7 +291,7 @@ impl Concealer {
                     (Some(a), Some(b)) => finite(*a) - b * gain,
                     _ => 0.0,
                 };
-                *o = (l * gain + miss * correction).clamp(-loudest, loudest);
+                *o = (l * gain + miss * correction).clamp(-limit, limit);
             }
         }
     }
@@ -311,6 +311,12 @@ impl Concealer {
     }
 }
 
+/// How loud something may be that is made from what was at most `loudest`: a little more, where a
+/// join bends it, but not above full scale because of that.
+fn limit(loudest: f32) -> f32 {
+    loudest.max((loudest * BENT).min(1.0))
+}
+
 /// Greatest magnitude of those that are finite.
 fn loudest(samples: &[f32]) -> f32 {
     let magnitude = |s: &f32| if s.is_finite() { s.abs() } else { 0.0 };
@@ -328,6 +334,7 @@ fn raised(x: f32) -> f32 {
     x * x * (3.0 - 2.0 * x)
 }
 
+const BENT: f32 = 1.25;
 /// What is compared on either side of a gap.
 const CONTEXT_MS: usize = 3;
 /// Lags looked through.
