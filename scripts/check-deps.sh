@@ -15,8 +15,9 @@ below() {
         awk -v self="$1" '$1 != self { print $1 }' | sort -u
 }
 forbid() { # package, pattern of names it must not build on, reason
-    local found
-    found=$(below "$1" | grep -xE "$2" | paste -sd ' ' || true)
+    local all found
+    all=$(below "$1")
+    found=$(grep -xE "$2" <<<"$all" | paste -sd ' ' || true)
     [ -z "$found" ] || fail "$1 builds on $found; $3"
 }
 

@@ -9,6 +9,7 @@ allowed='MIT|MIT-0|Apache-2.0|Apache-2.0 WITH LLVM-exception|BSD-2-Clause|BSD-3-
 mpl_crates='symphonia.*'
 
 crates() {
+    set -e
     cargo tree --workspace --all-features --target all --edges normal,build,dev \
         --prefix none --no-dedupe --format '{p}|{l}' | sort -u
     cargo tree --manifest-path fuzz/Cargo.toml --all-features --target all --edges normal,build \
@@ -16,7 +17,8 @@ crates() {
 }
 
 # An expression passes when each part joined by AND offers an allowed choice ("/" is the old OR).
-crates | sort -u | awk -F '|' -v allowed="$allowed" -v mpl="^($mpl_crates) " '
+list=$(crates)
+sort -u <<<"$list" | awk -F '|' -v allowed="$allowed" -v mpl="^($mpl_crates) " '
     BEGIN { n = split(allowed, a, "|"); for (i = 1; i <= n; i++) ok[a[i]] = 1 }
     $1 == "" { next }
     {
