@@ -320,7 +320,11 @@ impl Playout {
                 false => 0,
             };
             let ppm = drift.controller.update(tick.now, error, drift.estimate());
-            self.output.adjust(ppm);
+            if self.output.adjust(ppm) {
+                let held = self.output.look_ahead() as u64;
+                let held = self.timeline.format().rate.duration_of(held);
+                self.timeline.hold_back(held);
+            }
         }
         tick.now
     }

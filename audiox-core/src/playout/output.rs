@@ -78,16 +78,19 @@ impl Output {
     }
 
     /// Consumes the stream by `ppm` faster than nominal; takes the resampler into the path where
-    /// that is not zero.
-    pub(super) fn adjust(&mut self, ppm: f64) {
+    /// that is not zero. Says whether it did so: from now on it holds
+    /// [`look_ahead`](Self::look_ahead) frames back.
+    pub(super) fn adjust(&mut self, ppm: f64) -> bool {
         let Some(r) = &mut self.resampler else {
-            return;
+            return false;
         };
-        if !self.engaged && ppm != 0.0 {
+        let engages = !self.engaged && ppm != 0.0;
+        if engages {
             r.prime(&self.past);
             self.engaged = true;
         }
         r.set_adjustment(ppm);
+        engages
     }
 
     /// Fills `out`; `read` fills slices of the stream's frames, and is told how many output

@@ -389,6 +389,14 @@ impl Timeline {
         self.format.rate.duration_of(u64::from(self.last.packet))
     }
 
+    /// From now on frames are asked for this much earlier than they used to be: a fixed latency
+    /// counts to when they are heard.
+    pub(super) fn hold_back(&mut self, by: Duration) {
+        if let Aim::Fixed(latency) = &mut self.aim {
+            *latency = latency.saturating_sub(signed(by)).max(0);
+        }
+    }
+
     pub(super) fn reset(&mut self) {
         self.restart();
         if let Some(e) = &mut self.estimator {
