@@ -74,7 +74,8 @@ pub struct PolicyConfig {
     /// Delay below the target that is left alone, at least; or a sixteenth of the target. Less
     /// than above: what is missing below is heard as a gap.
     pub slack_below: i64,
-    /// Delay beyond which media are left out rather than played fast. `i64::MAX`: never.
+    /// Delay beyond which media are left out rather than played fast, where the target is not as
+    /// long by itself (a device may ask for more at once). `i64::MAX`: never.
     pub skip_above: i64,
     /// Whether steps are corrected by time-stretch at all.
     pub stretch: Stretch,
@@ -120,7 +121,7 @@ impl PlayoutPolicy {
                     Decision::Expand
                 }
             }
-            Supply::Ready if o.delay > c.skip_above => Decision::Skip(excess),
+            Supply::Ready if o.delay > c.skip_above && excess > URGENT => Decision::Skip(excess),
             Supply::Ready if o.concealed > 0 => Decision::Merge,
             Supply::Ready if c.stretch == Stretch::Forbidden => Decision::Normal,
             Supply::Ready => self.stretch(o, excess),
@@ -228,6 +229,12 @@ mod tests {
         assert_eq!(decide(70), Decision::Accelerate(Effort::Normal));
         assert_eq!(decide(150), Decision::Accelerate(Effort::Urgent));
         assert_eq!(decide(700), Decision::Skip(660 * MS));
+        let far = |delay| Observation {
+            target: 620 * MS,
+            ..at(delay, Supply::Ready)
+        };
+        assert_eq!(policy.decide(far(650)), Decision::Normal);
+        assert_eq!(policy.decide(far(730)), Decision::Skip(110 * MS));
         assert_eq!(decide(36), Decision::PreemptiveExpand(Effort::Gentle));
         assert_eq!(decide(-10), Decision::PreemptiveExpand(Effort::Normal));
     }

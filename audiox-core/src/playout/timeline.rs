@@ -464,9 +464,17 @@ impl Timeline {
     /// Makes more to play: into `ahead`, or straight into `out` where it is made up. `offset`:
     /// how far into the slice, in nanoseconds.
     fn step(&mut self, now: Instant, offset: i64, out: &mut [f32]) -> Popped {
-        self.margin = offset.max(self.margin - self.fading_margin(now));
         let rate = self.format.rate;
         let head = self.buffer.head().map(|p| p.meta.at);
+        let boundary = match head {
+            Some(_) => offset,
+            // Were the packets here, the slice's last boundary would fall there or later.
+            None => {
+                let left = (out.len() / self.format.channels.get()) as i64;
+                offset.max(offset + rate.nanos_of(left - i64::from(self.last.packet)))
+            }
+        };
+        self.margin = boundary.max(self.margin - self.fading_margin(now));
         if let Some(head) = head
             && self.held > 0
         {
