@@ -33,6 +33,7 @@
 mod diagnosis;
 mod event;
 mod format;
+mod losses;
 mod replay;
 mod ring;
 

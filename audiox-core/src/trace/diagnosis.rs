@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::losses::Losses;
 use super::{Arrival, Replay, ReplayReport, TraceEvent, TraceHead};
 use crate::drift::{DriftEstimate, DriftEstimator};
 use crate::error::ConfigError;
@@ -112,7 +113,7 @@ impl Diagnosis {
 
     /// Share of packets lost, 0 to 1.
     pub fn loss(&self) -> f64 {
-        self.lost as f64 / (self.packets + self.lost).max(1) as f64
+        self.lost as f64 / self.packets.saturating_add(self.lost).max(1) as f64
     }
 }
 
@@ -214,17 +215,13 @@ impl fmt::Display for Diagnosis {
 struct Seen {
     first: Option<Arrival>,
     last: Option<Arrival>,
-    highest: u64,
+    losses: Losses,
     generation: u32,
     packets: u64,
     duplicates: u64,
     reordered: u64,
     restarts: u64,
     untraced: u64,
-    /// Numbers missing below `highest`, at most [`MAX_MISSING`] of the newest; the others are
-    /// `given_up`, in runs.
-    missing: std::collections::BTreeSet<u64>,
-    given_up: Vec<u64>,
     lateness: Vec<Duration>,
     frames: u32,
     stalls: u64,
@@ -241,7 +238,7 @@ impl Seen {
         let restarted = self.last.is_some() && a.generation != self.generation;
         if restarted {
             self.restarts += 1;
-            self.given_up.extend(std::mem::take(&mut self.missing));
+            self.losses.end();
         }
         if let Some(last) = self.last
             && !restarted
@@ -255,16 +252,7 @@ impl Seen {
                 self.longest_stall = self.longest_stall.max(pause);
             }
         }
-        if self.first.is_none() || restarted {
-            self.highest = a.seq.0;
-        } else if a.seq.0 > self.highest {
-            let from = (self.highest + 1).max(a.seq.0.saturating_sub(MAX_MISSING));
-            self.missing.extend(from..a.seq.0);
-            while self.missing.len() as u64 > MAX_MISSING {
-                self.given_up.extend(self.missing.pop_first());
-            }
-            self.highest = a.seq.0;
-        } else if self.missing.remove(&a.seq.0) {
+        if self.losses.came(a.seq.0) {
             self.reordered += u64::from(!a.recovered);
         }
         self.packets += 1;
@@ -281,22 +269,9 @@ impl Seen {
         profiles: Vec<(Profile, ReplayReport)>,
         suits: Profile,
     ) -> Diagnosis {
-        self.given_up.extend(std::mem::take(&mut self.missing));
-        let lost = self.given_up.len() as u64;
-        let (mut runs, mut longest, mut run) = (0u64, 0u64, 0u64);
-        let mut before = None;
-        for seq in self.given_up {
-            run = match before {
-                Some(b) if seq == b + 1 => run + 1,
-                _ => {
-                    runs += 1;
-                    1
-                }
-            };
-            longest = longest.max(run);
-            before = Some(seq);
-        }
-        let mean = lost as f64 / runs.max(1) as f64;
+        self.losses.end();
+        let Losses { lost, longest, .. } = self.losses;
+        let mean = lost as f64 / self.losses.runs.max(1) as f64;
         self.lateness.sort_unstable();
         let quantile = |thousandths: usize| {
             let last = self.lateness.len().saturating_sub(1);
@@ -331,8 +306,6 @@ impl Seen {
     }
 }
 
-/// Missing packets that may still come.
-const MAX_MISSING: u64 = 4_096;
 const STALL: Duration = Duration::from_millis(100);
 /// Packets in a row, on average, from which on losses are called bursts. Chance alone makes
 /// 1 / (1 − loss).
