@@ -90,8 +90,13 @@ impl DriftEstimator {
     }
 
     /// At `local` the other clock showed `other` nanoseconds, or had done so some time before:
-    /// delays may vary. Observations that go back in local time are left out.
+    /// delays may vary. Observations that go back in local time a little are left out; by more
+    /// than a second, they are another clock's.
     pub fn observe(&mut self, local: Instant, other: i64) {
+        let gone_back = |(start, _)| local.signed_since(start) < self.block.start - BACK_NANOS;
+        if self.anchor.is_some_and(gone_back) {
+            self.reset();
+        }
         let (local0, other0) = *self.anchor.get_or_insert((local, other));
         let at = local.signed_since(local0);
         let ahead = other.wrapping_sub(other0).saturating_sub(at);
@@ -296,6 +301,8 @@ impl Line {
 }
 
 const BLOCK_NANOS: i64 = 500_000_000;
+/// Before the block that observations in order belong to.
+const BACK_NANOS: i64 = 1_000_000_000;
 /// Observations held of a block; more are thinned evenly.
 const PER_BLOCK: usize = 128;
 /// Observations without which a block says nothing.

@@ -155,9 +155,10 @@ impl PlayoutPolicy {
     }
 
     fn stretch(&self, o: Observation, excess: i64) -> Decision {
+        // A clock that went back says nothing about how long ago that was.
         let rested = |pause| {
             self.last_stretch
-                .is_none_or(|last| o.now.saturating_sub(last) >= pause)
+                .is_none_or(|last| !(0..pause).contains(&o.now.saturating_sub(last)))
         };
         let short = excess.saturating_neg();
         if excess > self.above(o) {
@@ -254,10 +255,11 @@ mod tests {
             Decision::Accelerate(Effort::Normal)
         );
         policy.reset();
-        assert_eq!(
-            policy.decide(at(55, Supply::Ready)),
-            Decision::Accelerate(Effort::Gentle)
-        );
+        let gentle = Decision::Accelerate(Effort::Gentle);
+        assert_eq!(policy.decide(at(55, Supply::Ready)), gentle);
+        // The clock went back.
+        policy.stretched(3_600_000 * MS);
+        assert_eq!(policy.decide(at(55, Supply::Ready)), gentle);
     }
 
     #[test]

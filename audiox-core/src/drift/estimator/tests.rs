@@ -148,3 +148,14 @@ fn silence_loss_and_nonsense_do_no_harm() {
     e.reset();
     assert_eq!(e.estimate(), None);
 }
+
+#[test]
+fn a_local_clock_that_went_back_is_another_clock() {
+    let mut e = DriftEstimator::new();
+    run(&mut e, 200.0, 3_600, |_| Some(0));
+    // Some milliseconds are the order of packets.
+    e.observe(Instant::from_nanos(3_604_000_000_000), 0);
+    assert!((e.estimate().unwrap().ppm - 200.0).abs() < 0.1);
+    let got = run(&mut e, -100.0, 60, |_| Some(0));
+    assert!((got.ppm + 100.0).abs() < 0.1, "{got:?}");
+}
