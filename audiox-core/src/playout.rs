@@ -267,7 +267,7 @@ impl Playout {
     }
 
     /// The sender said that it ends: what is held is played, and then nothing is made up. A
-    /// further packet takes it back.
+    /// packet that comes more than 100 ms later takes it back; those before it may have overtaken.
     pub fn finish(&mut self) {
         self.timeline.finish();
     }

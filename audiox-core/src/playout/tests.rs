@@ -104,6 +104,25 @@ fn starvation_ends_the_timeline_and_the_next_packet_begins_another() {
 }
 
 #[test]
+fn after_a_goodbye_nothing_is_made_up_though_it_overtook_the_last_packet() {
+    let mut p = playout(16);
+    for n in 0..3 {
+        p.insert(packet(ms(n * 10), n, n as i64 * 80, 80));
+    }
+    pull(&mut p, ms(30), 80);
+    p.finish();
+    p.insert(packet(ms(32), 3, 240, 80));
+    let got = pull(&mut p, ms(40), 800);
+    assert_eq!((got[239], got[240]), (319, -1));
+    assert_eq!(p.stats().concealed_samples, 0);
+    assert!(!p.is_playing());
+    // One that comes long after says that it was none.
+    p.insert(packet(ms(900), 4, 320, 80));
+    pull(&mut p, ms(930), 400);
+    assert_eq!(p.stats().concealed_samples, 320);
+}
+
+#[test]
 fn a_timestamp_far_ahead_is_not_waited_for_for_ever() {
     let mut p = playout(16);
     p.insert(packet(ms(0), 0, 0, 80));

@@ -49,8 +49,11 @@ pub(super) struct Timeline {
     ///
     /// [`PacketMeta::synthesised`]: crate::packet::PacketMeta::synthesised
     synthesised: bool,
-    /// Nothing more is to come: where the buffer is empty, the end is reached.
-    ending: bool,
+    /// Nothing more is to come, as was said when frames were last asked for at this time: where
+    /// the buffer is empty, the end is reached.
+    ending: Option<Instant>,
+    /// When frames were last asked for.
+    asked: Instant,
     /// What follows does not follow from what went out: blend.
     torn: bool,
     /// How far into a slice packet boundaries fell lately, in nanoseconds: packets must be here
@@ -169,7 +172,8 @@ impl Timeline {
             starved: 0,
             held: 0,
             synthesised: false,
-            ending: false,
+            ending: None,
+            asked: Instant::EPOCH,
             torn: false,
             margin: 0,
             looked: Instant::EPOCH,
@@ -218,7 +222,7 @@ impl Timeline {
 
     /// Nothing more is to come, unless it does.
     pub(super) fn finish(&mut self) {
-        self.ending = true;
+        self.ending = Some(self.asked);
     }
 
     /// Where events go from now on.
@@ -239,11 +243,13 @@ impl Timeline {
             return (Inserted::Undecodable, None);
         };
         packet.meta.frames = frames as u32;
-        self.ending = false;
+        let overtaken = |since| packet.meta.arrival.saturating_since(since) < STRAGGLERS;
+        self.ending = self.ending.filter(|since| overtaken(*since));
         self.synthesised = packet.meta.synthesised;
         self.last.packet = packet.meta.frames;
         if packet.meta.generation != self.generation {
             self.generation = packet.meta.generation;
+            self.ending = None;
             self.restart();
             if let Some(e) = &mut self.estimator {
                 e.reset();
@@ -305,6 +311,7 @@ impl Timeline {
     /// Fills `out`, whose first frame is due at `now`.
     pub(super) fn fill(&mut self, now: Instant, out: &mut [f32]) -> Pulled {
         let ch = self.format.channels.get();
+        self.asked = now;
         let mut pulled = Pulled::default();
         let mut filled = 0;
         // Each packet held may be left out or late; more steps in a row without a frame mean that
@@ -483,7 +490,7 @@ impl Timeline {
             self.next = self.next + self.held.min(missing) as i64;
             self.held = 0;
         }
-        if head.is_none() && self.ending {
+        if head.is_none() && self.ending.is_some() {
             self.restart();
             return Popped::NONE;
         }
@@ -690,6 +697,8 @@ impl std::fmt::Debug for Timeline {
     }
 }
 
+/// Time after a goodbye in which packets may come that it overtook.
+const STRAGGLERS: Duration = Duration::from_millis(100);
 /// Steps without a frame in a row, beside those that leave a packet out.
 const STEPS: usize = 64;
 const MS: i64 = 1_000_000;
