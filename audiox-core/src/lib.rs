@@ -37,6 +37,7 @@ pub mod receiver;
 pub mod redundancy;
 pub mod report;
 pub mod resample;
+pub mod retransmit;
 pub mod sender;
 pub mod session;
 #[cfg(feature = "sim")]

@@ -5,6 +5,7 @@ pub mod raw;
 pub mod red;
 pub mod rtcp;
 pub mod rtp;
+pub mod rtx;
 
 pub use buf::{PacketBuf, PacketMeta};
 

@@ -4,7 +4,9 @@ use crate::fec::symbol::MAX_DATAGRAM;
 use crate::fec::window::WindowDecoder;
 use crate::packet::raw::RawFraming;
 use crate::packet::red::{self, RedPayload};
-use crate::packet::rtcp::{Compound, CompoundWriter, RtcpPacket, is_rtcp, packet_type};
+use crate::packet::rtcp::{
+    Compound, CompoundWriter, ExtendedReport, Nack, RtcpPacket, XrBlock, is_rtcp, packet_type,
+};
 use crate::packet::rtp::RtpPacket;
 use crate::time::{ExtSeq, MediaTime, NtpTime};
 
@@ -164,12 +166,77 @@ fn rewrite(packet: RtcpPacket<'_>, mut expected: Vec<u8>) {
             count_or_fmt,
             body,
         } => writer.other(ty, count_or_fmt, body),
+        RtcpPacket::Nack(nack) => return nack_again(nack),
+        RtcpPacket::ExtendedReport(report) => return extended_again(report),
         // A profile's extension has no writer.
         RtcpPacket::SenderReport(_) | RtcpPacket::ReceiverReport(_) => return,
     };
     assert_eq!(written, Ok(()));
     assert_eq!(writer.finish(), expected.len());
     assert_eq!(out, expected);
+}
+
+/// What a request asks for is asked for again, though its entries may be others.
+fn nack_again(nack: Nack<'_>) {
+    let mut missing: Vec<_> = nack.missing().collect();
+    let mut out = vec![0; 12 + missing.len() * 4];
+    let mut writer = CompoundWriter::reduced_size(&mut out);
+    assert_eq!(writer.nack(nack.sender, nack.media, &missing), Ok(()));
+    let len = writer.finish();
+    let again = Compound::parse_reduced_size(&out[..len]).map(|c| c.packets().next());
+    let Ok(Some(Ok(RtcpPacket::Nack(again)))) = again else {
+        panic!("{again:?}");
+    };
+    assert_eq!((again.sender, again.media), (nack.sender, nack.media));
+    let mut asked: Vec<_> = again.missing().collect();
+    for list in [&mut missing, &mut asked] {
+        list.sort_by_key(|seq| seq.0);
+        list.dedup();
+    }
+    assert_eq!(asked, missing);
+}
+
+/// Every block of an extended report is read and written again to what says the same.
+fn extended_again(report: ExtendedReport<'_>) {
+    let mut out = vec![0; 20_000];
+    for block in report.blocks().filter_map(Result::ok) {
+        let mut writer = CompoundWriter::reduced_size(&mut out);
+        let written = match block {
+            XrBlock::Loss(loss) => {
+                assert!(loss.arrived().count() <= 65_535);
+                if loss.thinning > 0 {
+                    continue;
+                }
+                writer.loss(report.ssrc, loss.ssrc, loss.begin, loss.arrived())
+            }
+            XrBlock::ReferenceTime(ntp) => writer.reference_time(report.ssrc, ntp),
+            XrBlock::Delays(delays) => {
+                let answer = delays.find(report.ssrc);
+                let _ = answer.and_then(|a| a.round_trip(NtpTime(1 << 40)));
+                writer.delays(report.ssrc, answer.as_slice())
+            }
+            XrBlock::JitterBuffer(delay) => writer.jitter_buffer(report.ssrc, &delay),
+            XrBlock::Other { .. } => continue,
+        };
+        if written.is_err() {
+            // Only as long a list of chunks as no sensible writer makes.
+            assert!(matches!(block, XrBlock::Loss(_)));
+            continue;
+        }
+        let len = writer.finish();
+        let again = Compound::parse_reduced_size(&out[..len]).map(|c| c.packets().next());
+        let Ok(Some(Ok(RtcpPacket::ExtendedReport(again)))) = again else {
+            panic!("{again:?}");
+        };
+        match (block, again.blocks().next()) {
+            (XrBlock::Loss(a), Some(Ok(XrBlock::Loss(b)))) => {
+                assert_eq!((a.ssrc, a.begin), (b.ssrc, b.begin));
+                assert!(a.arrived().eq(b.arrived()));
+            }
+            (XrBlock::Delays(_), Some(Ok(XrBlock::Delays(_)))) => {}
+            (a, b) => assert_eq!(b, Some(Ok(a))),
+        }
+    }
 }
 
 /// A packet as it would be without padding: flag cleared, length and bytes less.

@@ -7,11 +7,17 @@
 //! allocates.
 
 mod bye;
+mod extended;
+mod feedback;
 mod report;
 mod sdes;
 mod write;
 
 pub use bye::Bye;
+pub use extended::{
+    ExtendedReport, JitterBufferDelay, LossRle, XrBlock, XrBlocks, XrDelay, XrDelays,
+};
+pub use feedback::Nack;
 pub use report::{ReceiverReport, ReportBlock, ReportBlocks, SenderInfo, SenderReport};
 pub use sdes::{SdesChunk, SdesItem, SourceDescription};
 pub use write::CompoundWriter;
@@ -138,7 +144,11 @@ pub enum RtcpPacket<'a> {
     SourceDescription(SourceDescription<'a>),
     /// Sources leave.
     Bye(Bye<'a>),
-    /// A type that is not read here: feedback, extended reports, applications'.
+    /// Packets are missing and asked for.
+    Nack(Nack<'a>),
+    /// More about what is received.
+    ExtendedReport(ExtendedReport<'a>),
+    /// A type that is not read here: other feedback, applications'.
     Other {
         /// The packet type.
         ty: u8,
@@ -162,6 +172,8 @@ impl<'a> RtcpPacket<'a> {
                 Self::SourceDescription(SourceDescription::parse(count, body)?)
             }
             packet_type::BYE => Self::Bye(Bye::parse(count, body)?),
+            packet_type::TRANSPORT_FEEDBACK if count == Nack::FMT => Self::Nack(Nack::parse(body)?),
+            packet_type::EXTENDED_REPORT => Self::ExtendedReport(ExtendedReport::parse(body)?),
             ty => Self::Other {
                 ty,
                 count_or_fmt: count,

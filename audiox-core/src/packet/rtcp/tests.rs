@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::error::WriteError;
-use crate::time::{NtpTime, RtpTimestamp};
+use crate::time::{NtpTime, RtpTimestamp, SeqNum};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -359,6 +359,128 @@ fn rtcp_is_told_from_rtp_by_its_second_byte() {
     assert!(!is_rtcp(&[]) && !is_rtcp(&[0x80]) && !is_rtcp(&[0, 200]));
 }
 
+#[test]
+fn missing_packets_are_asked_for_as_the_rfc_lays_it_out() {
+    let missing = [65_534, 65_535, 14, 15, 40].map(SeqNum);
+    let mut out = [0; 64];
+    let mut writer = CompoundWriter::new(&mut out);
+    writer.receiver_report(7, &[]).unwrap();
+    writer.nack(7, 9, &missing).unwrap();
+    assert!(writer.nack(7, 9, &[]).is_err());
+    let len = writer.finish();
+    #[rustfmt::skip]
+    let expected = [
+        0x81, 205, 0, 5,
+        0, 0, 0, 7,
+        0, 0, 0, 9,
+        0xff, 0xfe, 0x80, 0x01, // 65 534, and 1 and 16 further on
+        0, 15, 0, 0,
+        0, 40, 0, 0,
+    ];
+    assert_eq!(out[8..len], expected);
+    let RtcpPacket::Nack(nack) = packets(&out[..len])[1] else {
+        panic!("a request follows");
+    };
+    assert_eq!((nack.sender, nack.media), (7, 9));
+    assert_eq!(nack.missing().collect::<Vec<_>>(), missing);
+    assert_eq!(
+        only_error(&[0x81, 205, 0, 2, 0, 0, 0, 7, 0, 0, 0, 9]),
+        ParseError::Length(0)
+    );
+}
+
+#[test]
+fn extended_reports_are_laid_out_as_the_rfcs_say() {
+    let mut out = [0; 200];
+    let mut writer = CompoundWriter::reduced_size(&mut out);
+    // Twenty-one arrived, then every other one of eight.
+    let arrived = (0..29).map(|n| n < 20 || n % 2 == 0);
+    writer.loss(1, 2, SeqNum(65_530), arrived.clone()).unwrap();
+    writer.reference_time(1, INFO.ntp).unwrap();
+    let answer = XrDelay {
+        ssrc: 3,
+        last_rr: 0x8000_0000,
+        delay_since_last_rr: 0x1_0000,
+    };
+    writer.delays(1, &[XrDelay::default(), answer]).unwrap();
+    let delay = JitterBufferDelay {
+        ssrc: 2,
+        adaptive: true,
+        nominal: Some(Duration::from_millis(60)),
+        maximum: Some(Duration::from_secs(100)),
+    };
+    writer.jitter_buffer(1, &delay).unwrap();
+    let len = writer.finish();
+    #[rustfmt::skip]
+    let expected = [
+        0x80, 207, 0, 5,
+        0, 0, 0, 1,
+        1, 0, 0, 3,
+        0, 0, 0, 2,
+        0xff, 0xfa, 0, 23,
+        // A run of 20 that arrived and bits of the rest, the first the highest.
+        0x40, 21, 0xaa, 0x80,
+    ];
+    assert_eq!(out[..24], expected[..]);
+    let blocks: Vec<_> = packets(&out[..len])
+        .into_iter()
+        .map(|packet| match packet {
+            RtcpPacket::ExtendedReport(report) => {
+                assert_eq!(report.ssrc, 1);
+                let mut blocks = report.blocks();
+                let block = blocks.next().unwrap().unwrap();
+                assert_eq!(blocks.next(), None);
+                block
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let [
+        XrBlock::Loss(loss),
+        XrBlock::ReferenceTime(ntp),
+        XrBlock::Delays(delays),
+        XrBlock::JitterBuffer(buffer),
+    ] = blocks[..]
+    else {
+        panic!("{blocks:?}");
+    };
+    assert_eq!(
+        (loss.ssrc, loss.begin, loss.end),
+        (2, SeqNum(65_530), SeqNum(23))
+    );
+    assert!(loss.arrived().eq(arrived));
+    assert_eq!(ntp, INFO.ntp);
+    assert_eq!(delays.find(3), Some(answer));
+    assert_eq!(delays.find(4), None);
+    let clock = NtpTime(0x0000_8001_8000_0000);
+    assert_eq!(answer.round_trip(clock), Some(Duration::from_millis(500)));
+    // What does not fit is over the range, and no delay.
+    let read = JitterBufferDelay {
+        maximum: None,
+        ..delay
+    };
+    assert_eq!(buffer, read);
+}
+
+#[test]
+fn a_block_longer_than_its_report_ends_it() {
+    let bytes = [0x80, 207, 0, 3, 0, 0, 0, 1, 9, 0, 0, 0, 4, 0, 0, 2];
+    let RtcpPacket::ExtendedReport(report) = packets(&bytes)[0] else {
+        panic!("an extended report");
+    };
+    let blocks: Vec<_> = report.blocks().collect();
+    let unknown = XrBlock::Other {
+        ty: 9,
+        specific: 0,
+        body: &[],
+    };
+    let short = ParseError::Truncated {
+        expected: 8,
+        actual: 0,
+    };
+    assert_eq!(blocks, [Ok(unknown), Err(short)]);
+}
+
 fn blocks(max: usize) -> impl Strategy<Value = Vec<ReportBlock>> {
     let block = (any::<[u32; 5]>(), any::<u8>(), -0x80_0000i32..0x80_0000).prop_map(
         |([ssrc, highest_seq, jitter, last_sr, delay], fraction_lost, cumulative_lost)| {
@@ -429,6 +551,39 @@ proptest! {
     }
 
     #[test]
+    fn any_losses_survive_the_round_trip(
+        runs in vec((any::<bool>(), 1usize..40), 0..60),
+        begin in any::<u16>(),
+    ) {
+        let arrived: Vec<bool> = runs
+            .iter()
+            .flat_map(|(arrived, n)| std::iter::repeat_n(*arrived, *n))
+            .collect();
+        let mut out = vec![0; 2_000];
+        let mut writer = CompoundWriter::reduced_size(&mut out);
+        writer.loss(1, 2, SeqNum(begin), arrived.iter().copied()).unwrap();
+        let len = writer.finish();
+        prop_assert!(len <= 20 + 4 * runs.len() + 4);
+        crate::fuzzing::rtcp(&out[..len]);
+        let RtcpPacket::ExtendedReport(report) = packets(&out[..len])[0] else {
+            panic!("an extended report");
+        };
+        let Some(Ok(XrBlock::Loss(loss))) = report.blocks().next() else {
+            panic!("a loss block");
+        };
+        prop_assert_eq!(loss.arrived().collect::<Vec<_>>(), arrived);
+        let mut missing: Vec<_> = runs.iter().map(|(_, n)| SeqNum(begin.wrapping_add(*n as u16))).collect();
+        missing.sort_by_key(|s| s.distance(SeqNum(begin)));
+        missing.dedup();
+        if !missing.is_empty() {
+            let mut writer = CompoundWriter::reduced_size(&mut out);
+            writer.nack(1, 2, &missing).unwrap();
+            let len = writer.finish();
+            crate::fuzzing::rtcp(&out[..len]);
+        }
+    }
+
+    #[test]
     fn garbage_never_panics(packets in vec((any::<u8>(), 200u8..208, vec(any::<[u8; 4]>(), 0..12)), 0..6)) {
         let mut bytes = Vec::new();
         for (flags, ty, words) in packets {
@@ -438,6 +593,9 @@ proptest! {
         if let Ok(compound) = Compound::parse_reduced_size(&bytes) {
             for packet in compound.packets() {
                 let _ = format!("{packet:?}");
+                if let Ok(RtcpPacket::ExtendedReport(report)) = packet {
+                    prop_assert!(report.blocks().count() <= 12);
+                }
                 if let Ok(RtcpPacket::SourceDescription(sdes)) = packet {
                     prop_assert!(sdes.chunks().count() <= 31);
                     let _ = sdes.chunks().flat_map(|c| c.items()).count();

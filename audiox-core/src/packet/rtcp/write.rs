@@ -1,8 +1,14 @@
 //! Writing compound datagrams.
 
-use super::{HEADER_LEN, MAX_COUNT, ReportBlock, SdesItem, SenderInfo, is_report, packet_type};
+use super::extended::chunks;
+use super::feedback::{ENTRY, entries};
+use super::{
+    HEADER_LEN, JitterBufferDelay, LossRle, MAX_COUNT, Nack, ReportBlock, SdesItem, SenderInfo,
+    XrBlock, XrDelay, is_report, packet_type,
+};
 use crate::error::WriteError;
 use crate::packet::rtp::VERSION;
+use crate::time::{NtpTime, SeqNum};
 
 /// Writes packets one behind the other into the caller's buffer.
 ///
@@ -112,6 +118,96 @@ impl<'b> CompoundWriter<'b> {
         Ok(())
     }
 
+    /// A request by `ssrc` for packets of `media` that are `missing`, in ascending order
+    /// (RFC 4585 section 6.2.1).
+    ///
+    /// # Errors
+    /// No room, no report before it, or nothing missing.
+    pub fn nack(&mut self, ssrc: u32, media: u32, missing: &[SeqNum]) -> Result<(), WriteError> {
+        if missing.is_empty() {
+            return Err(WriteError::OutOfRange {
+                field: "packets asked for",
+            });
+        }
+        let entries = entries(missing);
+        let body_len = 8 + entries.clone().count() * ENTRY;
+        let fmt = usize::from(Nack::FMT);
+        let mut body = self.begin(packet_type::TRANSPORT_FEEDBACK, fmt, body_len)?;
+        body.put(&ssrc.to_be_bytes());
+        body.put(&media.to_be_bytes());
+        entries.for_each(|entry| body.put(&entry));
+        Ok(())
+    }
+
+    /// An extended report by `ssrc` that tells which packets of `media` arrived, from number
+    /// `begin` on (RFC 3611 section 4.1).
+    ///
+    /// # Errors
+    /// No room, no report before it, or more than 65 534 packets.
+    pub fn loss(
+        &mut self,
+        ssrc: u32,
+        media: u32,
+        begin: SeqNum,
+        arrived: impl Iterator<Item = bool> + Clone,
+    ) -> Result<(), WriteError> {
+        let Ok(count @ ..=MAX_REPORTED) = u16::try_from(arrived.clone().count()) else {
+            return Err(WriteError::OutOfRange {
+                field: "packets reported on",
+            });
+        };
+        let chunks = chunks(arrived);
+        let block_len = LossRle::HEAD + (chunks.clone().count() * 2).next_multiple_of(4);
+        let mut body = self.xr_block(ssrc, XrBlock::LOSS, 0, block_len)?;
+        body.put(&media.to_be_bytes());
+        body.put(&begin.0.to_be_bytes());
+        body.put(&begin.wrapping_add(count).0.to_be_bytes());
+        chunks.for_each(|chunk| body.put(&chunk.to_be_bytes()));
+        body.fill_with_nulls();
+        Ok(())
+    }
+
+    /// An extended report with the wall-clock time of its writer `ssrc`, which senders answer
+    /// (RFC 3611 section 4.4).
+    ///
+    /// # Errors
+    /// No room, or no report before it.
+    pub fn reference_time(&mut self, ssrc: u32, now: NtpTime) -> Result<(), WriteError> {
+        self.xr_block(ssrc, XrBlock::REFERENCE_TIME, 0, 8)?
+            .put(&now.0.to_be_bytes());
+        Ok(())
+    }
+
+    /// An extended report by `ssrc` that answers reference times (RFC 3611 section 4.5).
+    ///
+    /// # Errors
+    /// No room, or no report before it.
+    pub fn delays(&mut self, ssrc: u32, answers: &[XrDelay]) -> Result<(), WriteError> {
+        let block_len = answers.len() * XrDelay::LEN;
+        let mut body = self.xr_block(ssrc, XrBlock::DELAYS, 0, block_len)?;
+        for answer in answers {
+            body.put(&answer.ssrc.to_be_bytes());
+            body.put(&answer.last_rr.to_be_bytes());
+            body.put(&answer.delay_since_last_rr.to_be_bytes());
+        }
+        Ok(())
+    }
+
+    /// An extended report by `ssrc` about what it holds back (RFC 7005).
+    ///
+    /// # Errors
+    /// No room, or no report before it.
+    pub fn jitter_buffer(
+        &mut self,
+        ssrc: u32,
+        delay: &JitterBufferDelay,
+    ) -> Result<(), WriteError> {
+        let bytes = delay.to_bytes();
+        self.xr_block(ssrc, XrBlock::JITTER_BUFFER, delay.specific(), bytes.len())?
+            .put(&bytes);
+        Ok(())
+    }
+
     /// A packet of any type, whose body the caller wrote: feedback, extended reports.
     /// `count_or_fmt` is at most 31, `body` whole words of four bytes.
     ///
@@ -135,6 +231,21 @@ impl<'b> CompoundWriter<'b> {
     /// The datagram's length; it lies at the start of the buffer.
     pub fn finish(self) -> usize {
         self.len
+    }
+
+    /// An extended report of one block of `len` bytes, a multiple of four.
+    fn xr_block(
+        &mut self,
+        ssrc: u32,
+        ty: u8,
+        specific: u8,
+        len: usize,
+    ) -> Result<Body<'_>, WriteError> {
+        let mut body = self.begin(packet_type::EXTENDED_REPORT, 0, 8 + len)?;
+        let [high, low] = ((len / 4) as u16).to_be_bytes();
+        body.put(&ssrc.to_be_bytes());
+        body.put(&[ty, specific, high, low]);
+        Ok(body)
     }
 
     /// Writes a packet's header and hands out its body: everything that can fail, fails here.
@@ -195,3 +306,6 @@ impl Body<'_> {
 fn text_len(text: &str, field: &'static str) -> Result<u8, WriteError> {
     u8::try_from(text.len()).map_err(|_| WriteError::OutOfRange { field })
 }
+
+/// Packets that a loss block can tell of: numbers wrap.
+const MAX_REPORTED: u16 = u16::MAX - 1;
