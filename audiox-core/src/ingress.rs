@@ -10,7 +10,8 @@
 //! 3. Validate the sequence (RFC 3550 appendix A.1): a jump must be confirmed by the next packet
 //!    before it restarts the stream, so a stray datagram cannot.
 //! 4. Arrival statistics, before any buffering: afterwards arrival times are playout times.
-//! 5. Repair: what repair packets bring back follows the packets that arrived.
+//! 5. Repair: what repair packets bring back follows the packets that arrived; what is still
+//!    missing is asked for, where the answer can be in time.
 //!
 //! Every step is O(1) in the packet and O(sources) in the table. The only allocations are one
 //! name buffer per new source, and one decoder per source that repair packets come for.
@@ -24,154 +25,24 @@ use crate::fec::symbol::MAX_DATAGRAM;
 use crate::fec::window::{RepairHeader, WindowDecoder};
 use crate::format::{Channels, PcmFormat, SampleRate};
 use crate::packet::raw::RawFraming;
-use crate::packet::rtcp::{Compound, CompoundWriter, ReportBlock, RtcpPacket};
+use crate::packet::rtcp::{
+    Compound, CompoundWriter, ExtendedReport, ReportBlock, RtcpPacket, XrBlock,
+};
 use crate::packet::rtp::RtpPacket;
-use crate::packet::{PacketBuf, PacketMeta};
+use crate::packet::{PacketBuf, PacketMeta, rtx};
 use crate::report::{Members, ReportTimer};
 use crate::stats::SourceStats;
 use crate::time::{ClockMap, Instant, MediaTime, NtpTime};
 
+mod arrivals;
+mod config;
+mod event;
 mod source;
 
+pub use config::{IngressConfig, IngressFraming, ReportConfig, RetransmissionConfig};
+pub use event::{Handled, IngressEvent, IngressStats, Origin, SourceId};
+
 use source::{Admission, Source};
-
-/// What an [`Ingress`] expects and allows.
-#[derive(Debug, Clone)]
-pub struct IngressConfig {
-    /// How datagrams are framed.
-    pub framing: IngressFraming,
-    /// Senders kept apart at once; 1 to 4 096. A further one is refused (counted), except that
-    /// it replaces one of which only a single packet was ever seen.
-    pub max_sources: usize,
-    /// A source silent for longer is forgotten. RFC 3550 section 6.3.5 waits five report
-    /// intervals; 10 s is of that order.
-    pub idle_after: Duration,
-    /// Receiver reports; `None` sends none, as raw framing always does.
-    pub reports: Option<ReportConfig>,
-    /// RTP payload types of repair packets ([`fec::window`](crate::fec::window)). Default: none.
-    pub repair_types: Vec<u8>,
-}
-
-/// How datagrams are framed, and the clock rates needed to read their timestamps.
-#[derive(Debug, Clone)]
-pub enum IngressFraming {
-    /// RTP; the payload types expected, each with its clock rate. Others are refused.
-    Rtp(Vec<(u8, SampleRate)>),
-    /// Headerless PCM.
-    Raw {
-        /// Sample format.
-        pcm: PcmFormat,
-        /// Samples a frame.
-        channels: Channels,
-        /// Frames a second.
-        rate: SampleRate,
-    },
-}
-
-/// Who sends receiver reports, and how many.
-#[derive(Debug, Clone)]
-pub struct ReportConfig {
-    /// Own SSRC; random.
-    pub ssrc: u32,
-    /// Own canonical name (RFC 7022), at most 255 bytes.
-    pub cname: String,
-    /// The session's bandwidth in bits a second; reports take up to a twentieth of it.
-    pub bandwidth: u64,
-}
-
-impl IngressConfig {
-    /// RTP with these payload types and clock rates; 64 sources, 10 s, no reports.
-    pub fn rtp(payload_types: impl Into<Vec<(u8, SampleRate)>>) -> Self {
-        Self::with_framing(IngressFraming::Rtp(payload_types.into()))
-    }
-
-    /// Headerless PCM; 64 sources, 10 s.
-    pub fn raw(pcm: PcmFormat, channels: Channels, rate: SampleRate) -> Self {
-        Self::with_framing(IngressFraming::Raw {
-            pcm,
-            channels,
-            rate,
-        })
-    }
-
-    fn with_framing(framing: IngressFraming) -> Self {
-        Self {
-            framing,
-            max_sources: 64,
-            idle_after: Duration::from_secs(10),
-            reports: None,
-            repair_types: Vec::new(),
-        }
-    }
-}
-
-/// Identifies a source within one [`Ingress`]; never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct SourceId(pub u32);
-
-/// Where a datagram came from, as a number that the caller made up for the address. Tells raw
-/// streams apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Origin(pub u64);
-
-/// What became of a datagram. Counted too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Handled {
-    /// Media; the packet's `meta` is filled in.
-    Media(SourceId),
-    /// A repair packet for this source; see [`Ingress::poll_recovered`].
-    Repair(SourceId),
-    /// A repair packet that is of no use: malformed, for a source that is not known (yet), or for
-    /// one source more than are repaired at once.
-    Useless,
-    /// A jump in sequence or time that the next packet must confirm; dropped.
-    Suspect(SourceId),
-    /// Not what it claims to be; dropped.
-    Malformed(ParseError),
-    /// An RTP payload type that was not announced; dropped.
-    PayloadType(u8),
-    /// The table of sources is full; dropped.
-    TooManySources,
-}
-
-/// Something about a source that its owner acts on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IngressEvent {
-    /// First packet of a source.
-    Started(SourceId),
-    /// The sender started over: another timeline (`meta.generation`).
-    Restarted(SourceId),
-    /// The source's wall clock is known from now on: [`Ingress::clock_map`].
-    Mapped(SourceId),
-    /// The sender said goodbye.
-    Bye(SourceId),
-    /// Silent for longer than [`IngressConfig::idle_after`], or replaced while unconfirmed; its
-    /// slot is free.
-    Ended(SourceId),
-}
-
-/// Counters over all sources.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct IngressStats {
-    /// Datagrams that could not be parsed.
-    pub malformed: u64,
-    /// RTP packets of payload types that were not announced.
-    pub unknown_payload_type: u64,
-    /// Packets refused for want of a slot.
-    pub too_many_sources: u64,
-    /// Packets dropped as an unconfirmed jump.
-    pub suspect: u64,
-    /// Repair packets of no use.
-    pub useless_repair_packets: u64,
-    /// Bytes at the end of raw datagrams that made no whole frame.
-    pub trailing_bytes: u64,
-    /// RTCP datagrams read.
-    pub reports_received: u64,
-    /// RTCP datagrams sent.
-    pub reports_sent: u64,
-    /// Events lost because nobody polled.
-    pub events_dropped: u64,
-}
 
 /// Demultiplexer, statistician and reporter of a socket.
 #[derive(Debug)]
@@ -183,6 +54,7 @@ pub struct Ingress {
     next_id: u32,
     reporter: Option<Reporter>,
     repair_types: Vec<u8>,
+    retransmission: Option<RetransmissionConfig>,
     /// The source that the last packet was of or for, and when it came: what it brought back is
     /// here since then.
     repaired: Option<(SourceId, Instant)>,
@@ -232,6 +104,14 @@ impl Ingress {
                 "RTP payload types are 0 to 127",
             ));
         }
+        let again = config.retransmission.iter().flat_map(|r| &r.types);
+        if let Some((pt, of)) = again.clone().find(|(pt, of)| *pt > 127 || pt == of) {
+            return Err(ConfigError::new(
+                "retransmission type",
+                format_args!("{pt} for {of}"),
+                "0 to 127, and other than the media's",
+            ));
+        }
         let framing = match config.framing {
             IngressFraming::Raw {
                 pcm,
@@ -271,8 +151,9 @@ impl Ingress {
             max_sources: config.max_sources,
             idle_after: config.idle_after,
             next_id: 0,
-            reporter,
             repair_types: config.repair_types,
+            retransmission: config.retransmission.filter(|_| reporter.is_some()),
+            reporter,
             repaired: None,
             datagram: Box::new([0; MAX_DATAGRAM]),
             events: VecDeque::with_capacity(MAX_EVENTS),
@@ -311,7 +192,7 @@ impl Ingress {
             let Ok(p) = RtpPacket::parse(packet.bytes()) else {
                 continue;
             };
-            let (at, generation) = source.recovered(p.timestamp());
+            let (at, generation) = source.recovered(seq, p.timestamp());
             packet.meta = PacketMeta {
                 arrival,
                 source: id,
@@ -364,6 +245,7 @@ impl Ingress {
                         }
                     }
                 }
+                Ok(RtcpPacket::ExtendedReport(report)) => self.answered(now, &report),
                 Ok(RtcpPacket::Bye(bye)) => {
                     for ssrc in bye.ssrcs() {
                         if let Some(i) = self.find(Key::Ssrc(ssrc))
@@ -396,7 +278,8 @@ impl Ingress {
             .iter()
             .map(|s| s.last_heard + self.idle_after)
             .min();
-        report.into_iter().chain(idle).min()
+        let missing = self.sources.iter().filter_map(Source::next_request).min();
+        report.into_iter().chain(idle).chain(missing).min()
     }
 
     /// Forgets idle sources and readies a due report. A spurious call is a no-op.
@@ -422,33 +305,58 @@ impl Ingress {
         }
     }
 
-    /// Writes a due receiver report into `buf` and returns its length. Changes after
-    /// [`handle_timeout`](Self::handle_timeout).
+    /// Writes a receiver report that is due, or a request for what is missing, into `buf` and
+    /// returns its length. Call until there is none, after [`handle_packet`](Self::handle_packet)
+    /// and [`handle_timeout`](Self::handle_timeout); 1 200 bytes hold what is told of the first
+    /// sources, what does not fit is left out.
     #[must_use]
     pub fn poll_report(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
         let reporter = self.reporter.as_mut()?;
-        if !std::mem::take(&mut reporter.due) || self.sources.is_empty() {
+        let due = std::mem::take(&mut reporter.due) && !self.sources.is_empty();
+        let asks = |s: &Source| s.next_request().is_some_and(|at| at <= now);
+        if !due && !self.sources.iter().any(asks) {
             return None;
         }
         let mut blocks = [ReportBlock::default(); MAX_BLOCKS];
         let mut count = 0;
         let len = self.sources.len();
-        for step in 0..len.min(MAX_BLOCKS) {
+        let told = if due { len.min(MAX_BLOCKS) } else { 0 };
+        for step in 0..told {
             if let Some(block) = self.sources[(reporter.cursor + step) % len].report_block(now) {
                 blocks[count] = block;
                 count += 1;
             }
         }
-        reporter.cursor = (reporter.cursor + MAX_BLOCKS.min(len)) % len;
         let mut writer = CompoundWriter::new(buf);
         writer
             .receiver_report(reporter.ssrc, &blocks[..count])
             .ok()?;
         writer.sdes_cname(reporter.ssrc, &reporter.cname).ok()?;
+        for source in &mut self.sources {
+            source.write_request(now, reporter.ssrc, &mut writer);
+        }
+        if due {
+            // What has no room is told of another time; its own clock serves the round trip.
+            let _ = writer.reference_time(reporter.ssrc, clock(now));
+            for step in 0..told {
+                let source = &mut self.sources[(reporter.cursor + step) % len];
+                source.write_details(reporter.ssrc, &mut writer);
+            }
+            reporter.cursor = (reporter.cursor + told) % len;
+        }
         let len = writer.finish();
         reporter.timer.account(len);
         self.stats.reports_sent += 1;
         Some(len)
+    }
+
+    /// Tells how long what comes of a source is held back before it is heard: `delay` after the
+    /// luckiest arrival. It is passed on to the sender, and nothing is asked for that would come
+    /// later.
+    pub fn set_delay(&mut self, id: SourceId, delay: Duration, adaptive: bool) {
+        if let Some(source) = self.sources.iter_mut().find(|s| s.id == id) {
+            source.set_delay(delay, adaptive);
+        }
     }
 
     /// Counters over all sources.
@@ -528,6 +436,10 @@ impl Ingress {
         if self.repair_types.contains(&pt) {
             return self.handle_repair(now, packet.bytes(), payload);
         }
+        let again = self.retransmission.as_ref().map(|r| r.types.iter());
+        if let Some((_, of)) = again.and_then(|mut types| types.find(|(again, _)| *again == pt)) {
+            return self.handle_retransmitted(packet, ssrc, *of);
+        }
         let Some(rate) = rates[usize::from(pt & 0x7f)] else {
             self.stats.unknown_payload_type += 1;
             return Handled::PayloadType(pt);
@@ -538,6 +450,11 @@ impl Ingress {
         };
         let source = &mut self.sources[index];
         let id = source.id;
+        if let Some(again) = &self.retransmission
+            && again.types.iter().any(|(_, of)| *of == pt)
+        {
+            source.ask_for_missing(pt, again.delay);
+        }
         let admission = source.admit(now, seq, timestamp, rate, payload.len());
         let meta = &mut packet.meta;
         meta.source = id;
@@ -598,6 +515,70 @@ impl Ingress {
         source.repair_packet(now);
         self.repaired = Some((source.id, now));
         Handled::Repair(source.id)
+    }
+
+    /// A packet that is sent again for want of the first.
+    fn handle_retransmitted(&mut self, packet: &mut PacketBuf, ssrc: u32, of: u8) -> Handled {
+        let now = packet.meta.arrival;
+        let source = RtpPacket::parse(packet.bytes())
+            .and_then(|p| rtx::original_seq(p.payload()))
+            .ok()
+            .and_then(|seq| {
+                // RFC 4588 section 5.3: known by what was asked for.
+                let mut all = self.sources.iter();
+                let known = all.position(|s| s.repeats(ssrc, of));
+                known.or_else(|| self.sources.iter().position(|s| s.misses(seq, of)))
+            });
+        let Some(source) = source.map(|i| &mut self.sources[i]) else {
+            self.stats.useless_repair_packets += 1;
+            return Handled::Useless;
+        };
+        let (id, Key::Ssrc(media)) = (source.id, source.key) else {
+            return Handled::Useless;
+        };
+        let restored = rtx::restore(packet, of, media).ok();
+        let p = restored.and_then(|()| RtpPacket::parse(packet.bytes()).ok());
+        let place = p.and_then(|p| source.repeated(now, ssrc, p.seq(), p.timestamp()));
+        let (Some(p), Some((seq, at, generation))) = (p, place) else {
+            self.stats.useless_repair_packets += 1;
+            return Handled::Useless;
+        };
+        let (marker, payload) = (p.marker(), p.payload_range());
+        if let Some(repair) = &mut source.repair {
+            repair.handle_source(seq, packet.bytes());
+            self.repaired = Some((id, now));
+        }
+        packet.meta = PacketMeta {
+            arrival: now,
+            origin: packet.meta.origin,
+            source: id,
+            ssrc: media,
+            payload_type: of,
+            marker,
+            payload,
+            seq,
+            at,
+            generation,
+            recovered: true,
+            ..PacketMeta::default()
+        };
+        Handled::Media(id)
+    }
+
+    /// A sender answered our reference time.
+    fn answered(&mut self, now: Instant, report: &ExtendedReport<'_>) {
+        let (Some(reporter), Some(source)) = (&self.reporter, self.find(Key::Ssrc(report.ssrc)))
+        else {
+            return;
+        };
+        for block in report.blocks() {
+            if let Ok(XrBlock::Delays(delays)) = block
+                && let Some(answer) = delays.find(reporter.ssrc)
+                && let Some(round_trip) = answer.round_trip(clock(now))
+            {
+                self.sources[source].measured(round_trip);
+            }
+        }
     }
 
     fn handle_raw(&mut self, packet: &mut PacketBuf) -> Handled {
@@ -679,6 +660,11 @@ impl Ingress {
         }
         self.events.push_back(event);
     }
+}
+
+/// The receiver's own clock as reports have it: any will do, since only it reads it again.
+fn clock(now: Instant) -> NtpTime {
+    NtpTime::from_unix(Duration::from_nanos(now.as_nanos()))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -229,6 +229,11 @@ impl Playout {
         self.timeline.target()
     }
 
+    /// Whether that follows the network's jitter.
+    pub fn is_adaptive(&self) -> bool {
+        self.timeline.is_adaptive()
+    }
+
     /// By how much the sender's clock is fast against the device's; `None` where that is not
     /// corrected or not known yet.
     pub fn drift(&self) -> Option<DriftEstimate> {

@@ -168,6 +168,10 @@ impl Receiver {
     pub fn pull(&mut self, now: Instant, out: AudioMut<'_>) -> Pulled {
         let pulled = self.playout.pull(now, out);
         self.collect();
+        if let Some(current) = self.current.filter(|_| self.playout.is_playing()) {
+            let (delay, adaptive) = (self.playout.target_delay(), self.playout.is_adaptive());
+            self.ingress.set_delay(current.id, delay, adaptive);
+        }
         pulled
     }
 
@@ -187,7 +191,8 @@ impl Receiver {
         self.ingress.handle_timeout(now);
     }
 
-    /// Writes a due receiver report into `buf` and returns its length.
+    /// Writes a receiver report that is due, or a request for what is missing, into `buf` and
+    /// returns its length. Call until there is none.
     #[must_use]
     pub fn poll_report(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
         self.ingress.poll_report(now, buf)

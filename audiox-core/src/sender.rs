@@ -13,13 +13,18 @@ use crate::error::{ConfigError, ParseError, WriteError};
 use crate::fec::symbol;
 use crate::fec::window::{RepairHeader, WindowEncoder};
 use crate::format::SampleRate;
-use crate::packet::Framing;
-use crate::packet::rtcp::{Compound, CompoundWriter, ReportBlock, RtcpPacket, SenderInfo};
+use crate::packet::rtcp::{Compound, CompoundWriter, Nack, ReportBlock, RtcpPacket, SenderInfo};
 use crate::packet::rtp::RtpHeader;
+use crate::packet::{Framing, rtx};
 use crate::packetizer::Packetizer;
 use crate::report::{Members, ReportTimer};
+use crate::retransmit::History;
 use crate::stats::SenderStats;
 use crate::time::{Instant, MediaTime, NtpTime, RtpTimestamp, SeqNum};
+
+mod remote;
+
+use remote::Remote;
 
 /// What a [`Sender`] is made with.
 #[derive(Debug, Clone)]
@@ -73,7 +78,20 @@ pub struct Sender {
     repair: Option<Repair>,
     /// Share of packets lost, 0 to 1, as the encoder knows it.
     loss: f32,
+    remote: Remote,
+    history: Option<History>,
     stats: SenderStats,
+}
+
+/// How lost packets are sent again ([`retransmit`](crate::retransmit)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetransmissionConfig {
+    /// RTP payload type of the packets that are sent again, 0 to 127, other than the media's.
+    pub payload_type: u8,
+    /// Their SSRC; random, other than the media's.
+    pub ssrc: u32,
+    /// Packets that are remembered, 1 to 1 024: the receivers' delay ÷ ptime, and some more.
+    pub packets: usize,
 }
 
 struct Repair {
@@ -162,6 +180,8 @@ impl Sender {
             goodbye: Goodbye::No,
             repair: None,
             loss: 0.0,
+            remote: Remote::default(),
+            history: None,
             stats: SenderStats::default(),
             encoder,
             config,
@@ -210,6 +230,39 @@ impl Sender {
                 });
             }
         }
+        Ok(())
+    }
+
+    /// Sends packets again that receivers ask for, of those sent from now on; or (`None`) no more.
+    ///
+    /// # Errors
+    /// Raw framing, which has no numbers; a payload type or an SSRC that is the media's; a number
+    /// of packets out of range. Nothing is changed then.
+    pub fn set_retransmission(
+        &mut self,
+        config: Option<RetransmissionConfig>,
+    ) -> Result<(), ConfigError> {
+        let Some(c) = config else {
+            self.history = None;
+            return Ok(());
+        };
+        if self.config.framing == Framing::Raw {
+            let allowed = "packets to be asked for need RTP";
+            return Err(ConfigError::new("nack", "raw", allowed));
+        }
+        if c.payload_type == self.config.payload_type || c.ssrc == self.config.ssrc {
+            let value = format_args!("{} of {:#x}", c.payload_type, c.ssrc).to_string();
+            let allowed = "another payload type and SSRC than the media's";
+            return Err(ConfigError::new("retransmission", value, allowed));
+        }
+        let longest = self.header_len() + self.encoder.max_payload_len();
+        self.history = Some(History::new(
+            c.packets,
+            longest,
+            c.payload_type,
+            c.ssrc,
+            self.config.first_seq,
+        )?);
         Ok(())
     }
 
@@ -341,12 +394,25 @@ impl Sender {
         })
     }
 
-    /// Writes a repair packet that is due into `buf`: after each packet of
-    /// [`transmit_payload`](Self::transmit_payload) and
-    /// [`transmit_in_place`](Self::transmit_in_place) until there is none.
+    /// Writes a packet that was asked for again, or a repair packet that is due, into `buf`: after
+    /// each packet of [`transmit_payload`](Self::transmit_payload) and
+    /// [`transmit_in_place`](Self::transmit_in_place), and after
+    /// [`handle_rtcp`](Self::handle_rtcp), until there is none.
     /// [`poll_transmit`](Self::poll_transmit) does so by itself.
     #[must_use]
     pub fn poll_repair(&mut self, buf: &mut [u8]) -> Option<Transmit> {
+        if let Some(history) = &mut self.history
+            && let Some(len) = history.poll(buf)
+        {
+            let sent = *history.stats();
+            self.stats.retransmitted_packets_sent = sent.sent;
+            self.stats.retransmitted_bytes_sent = sent.bytes;
+            return Some(Transmit {
+                flow: Flow::Repair,
+                len,
+                frames: 0,
+            });
+        }
         let timestamp = self.timestamp_of(self.next);
         let repair = self.repair.as_mut()?;
         let header = RtpHeader::new(repair.payload_type, repair.seq, timestamp, repair.ssrc);
@@ -377,6 +443,15 @@ impl Sender {
             let blocks = match packet {
                 Ok(RtcpPacket::ReceiverReport(rr)) => rr.reports,
                 Ok(RtcpPacket::SenderReport(sr)) => sr.reports,
+                Ok(RtcpPacket::Nack(nack)) if nack.media == self.config.ssrc => {
+                    self.take_nack(now, &nack);
+                    continue;
+                }
+                Ok(RtcpPacket::ExtendedReport(report)) => {
+                    let ssrc = self.config.ssrc;
+                    self.remote.take(now, ssrc, &report, &mut self.stats);
+                    continue;
+                }
                 Ok(_) => continue,
                 Err(_) => {
                     self.stats.reports_malformed += 1;
@@ -410,7 +485,8 @@ impl Sender {
         let media = self.header_len() + self.encoder.max_payload_len();
         // A repair packet says which packets it covers, and how long they are.
         let repair = self.repair.as_ref().map_or(0, |_| media + REPAIR_OVERHEAD);
-        media.max(repair).max(MAX_REPORT)
+        let again = self.history.as_ref().map_or(0, |_| media + rtx::OVERHEAD);
+        media.max(repair).max(again).max(MAX_REPORT)
     }
 
     /// Bytes before the payload of a media datagram.
@@ -473,6 +549,8 @@ impl Sender {
         writer
             .sdes_cname(self.config.ssrc, &self.config.cname)
             .ok()?;
+        // What has no room is answered the next time.
+        let _ = self.remote.answer(now, self.config.ssrc, &mut writer);
         if last {
             writer.bye(&[self.config.ssrc], None).ok()?;
             self.goodbye = Goodbye::Said;
@@ -519,9 +597,22 @@ impl Sender {
     }
 
     fn protect(&mut self, datagram: &[u8]) {
+        if let Some(history) = &mut self.history {
+            history.push(self.seq.wrapping_add(u16::MAX), datagram);
+        }
         if let Some(repair) = &mut self.repair {
             repair.encoder.push(datagram);
         }
+    }
+
+    fn take_nack(&mut self, now: Instant, nack: &Nack<'_>) {
+        let Some(history) = &mut self.history else {
+            return;
+        };
+        for seq in nack.missing().take(MAX_ASKED) {
+            history.request(now, seq);
+        }
+        self.stats.retransmissions_requested = history.stats().requested;
     }
 
     fn take_block(&mut self, now: Instant, block: &ReportBlock) {
@@ -558,230 +649,12 @@ const FORGETTING: f32 = 0.8;
 const HEADERS: u64 = 20 + 8 + 12;
 /// Bytes by which a repair datagram may be longer than the longest media datagram that it covers.
 pub const REPAIR_OVERHEAD: usize = RepairHeader::LEN + symbol::OVERHEAD;
-/// SR (28), SDES with a CNAME of 255 bytes (268) and BYE (8), rounded up.
-const MAX_REPORT: usize = 320;
+/// SR (28), SDES with a CNAME of 255 bytes (268), BYE (8), and an XR with 31 answers (384).
+const MAX_REPORT: usize = 704;
+/// Packets asked for in one datagram; more than can be missing within any delay.
+const MAX_ASKED: usize = 1_024;
 /// A longer round trip is a clock that stepped.
 const MAX_RTT: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::codec::{EncodeError, PcmCoding, PcmEncoder};
-    use crate::format::{Channels, StreamFormat};
-    use crate::packet::rtp::RtpPacket;
-
-    const START: Instant = Instant::from_nanos(5_000_000_000);
-    const NTP: NtpTime = NtpTime::from_unix(Duration::from_secs(1_700_000_000));
-
-    fn sender(framing: Framing) -> Sender {
-        let format = StreamFormat::new(SampleRate::HZ_48000, Channels::MONO);
-        let config = SenderConfig {
-            framing,
-            payload_type: 96,
-            ssrc: 7,
-            first_seq: SeqNum(65_535),
-            first_timestamp: RtpTimestamp(u32::MAX),
-            cname: "test".into(),
-            wall: (START, NTP),
-        };
-        let encoder = PcmEncoder::new(PcmCoding::L16, format, 4).unwrap();
-        Sender::new(config, Box::new(encoder), START).unwrap()
-    }
-
-    #[test]
-    fn a_payload_in_place_goes_out_like_a_copied_one() {
-        let payload = [1, 2, 3, 4, 5, 6, 7, 8];
-        for framing in [Framing::Rtp, Framing::Raw] {
-            let (mut a, mut b) = (sender(framing), sender(framing));
-            let (mut copied, mut placed) = ([0; 32], [0; 32]);
-            for _ in 0..3 {
-                let t = a.transmit_payload(4, &payload, &mut copied).unwrap();
-                let header = b.header_len();
-                placed[header..header + 8].copy_from_slice(&payload);
-                assert_eq!(b.transmit_in_place(4, 8, &mut placed), Ok(t));
-                assert_eq!(placed[..t.len], copied[..t.len]);
-                assert_eq!(t.len, header + 8);
-            }
-            assert_eq!(a.stats(), b.stats());
-            assert!(b.transmit_in_place(4, 32, &mut placed[..31]).is_err());
-            assert_eq!(a.stats(), b.stats());
-        }
-    }
-
-    /// Two frames a byte at 16 kHz, stamped at 48; the byte 0 need not travel.
-    struct Sparse;
-
-    impl Encoder for Sparse {
-        fn format(&self) -> StreamFormat {
-            StreamFormat::new(SampleRate::new(16_000).unwrap(), Channels::MONO)
-        }
-
-        fn frames_per_packet(&self) -> usize {
-            2
-        }
-
-        fn clock_rate(&self) -> SampleRate {
-            SampleRate::HZ_48000
-        }
-
-        fn max_payload_len(&self) -> usize {
-            1
-        }
-
-        fn encode(&mut self, input: AudioRef<'_>, out: &mut [u8]) -> Result<usize, EncodeError> {
-            out[0] = input.samples()[0] as u8;
-            Ok(usize::from(out[0] != 0))
-        }
-
-        fn reset(&mut self) {}
-    }
-
-    #[test]
-    fn timestamps_count_the_encoders_clock_and_silence_that_need_not_travel_is_a_gap() {
-        let config = sender(Framing::Rtp).config;
-        let mut s = Sender::new(config.clone(), Box::new(Sparse), START).unwrap();
-        let samples = [1.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3.0];
-        s.push(AudioRef::new(&samples, Channels::MONO));
-        s.finish();
-        let mut buf = [0; 400];
-        let mut seen = Vec::new();
-        while let Some(t) = s.poll_transmit(START, &mut buf) {
-            let datagram = &buf[..t.len];
-            match t.flow {
-                Flow::Media => {
-                    let p = RtpPacket::parse(datagram).unwrap();
-                    seen.push((p.seq().0, p.timestamp().0, p.marker(), p.payload()[0]));
-                }
-                Flow::Repair => panic!("none was asked for"),
-                Flow::Reports => {
-                    let report = Compound::parse(datagram)
-                        .unwrap()
-                        .into_iter()
-                        .next()
-                        .unwrap();
-                    let Ok(RtcpPacket::SenderReport(sr)) = report else {
-                        panic!("{report:?}");
-                    };
-                    // The frame captured now is frame 0.
-                    assert_eq!(sr.info.timestamp, config.first_timestamp);
-                }
-            }
-        }
-        let expected = [
-            (65_535, u32::MAX, true, 1),
-            (0, 5, false, 2),
-            (1, 23, true, 3),
-        ];
-        assert_eq!(seen, expected);
-        let stats = s.stats();
-        assert_eq!((stats.packets_sent, stats.frames_sent), (3, 5));
-    }
-
-    #[test]
-    fn numbers_wrap_and_the_marker_is_on_the_first_packet_and_after_a_gap() {
-        let mut s = sender(Framing::Rtp);
-        let mut buf = [0; 32];
-        let mut next = |s: &mut Sender| {
-            let t = s.transmit_in_place(4, 8, &mut buf).unwrap();
-            let p = RtpPacket::parse(&buf[..t.len]).unwrap();
-            (p.seq().0, p.timestamp().0, p.marker())
-        };
-        assert_eq!(next(&mut s), (65_535, u32::MAX, true));
-        assert_eq!(next(&mut s), (0, 3, false));
-        s.skip(8);
-        assert_eq!(next(&mut s), (1, 15, true));
-    }
-
-    #[test]
-    fn repair_packets_follow_the_packets_they_cover_on_either_way() {
-        let config = RepairConfig {
-            payload_type: 118,
-            ssrc: 77,
-            window: 2,
-            rate: 1_000,
-        };
-        let mut raw = sender(Framing::Raw);
-        assert_eq!(raw.set_repair(Some(config)).unwrap_err().field, "fec");
-        let mut s = sender(Framing::Rtp);
-        let (pt, ssrc) = (s.config.payload_type, s.ssrc());
-        for (bad, field) in [
-            (
-                RepairConfig {
-                    payload_type: pt,
-                    ..config
-                },
-                "repair type",
-            ),
-            (
-                RepairConfig {
-                    payload_type: 128,
-                    ..config
-                },
-                "repair type",
-            ),
-            (RepairConfig { ssrc, ..config }, "repair SSRC"),
-            (
-                RepairConfig {
-                    window: 0,
-                    ..config
-                },
-                "window",
-            ),
-            (
-                RepairConfig {
-                    rate: 9_999,
-                    ..config
-                },
-                "rate",
-            ),
-        ] {
-            assert_eq!(s.set_repair(Some(bad)).unwrap_err().field, field);
-        }
-        let plain = s.max_datagram();
-        s.set_repair(Some(config)).unwrap();
-        assert!(s.max_datagram() >= plain);
-        let mut buf = [0; 400];
-        for n in 1..=3u64 {
-            s.transmit_payload(4, &[n as u8; 8], &mut buf).unwrap();
-            let t = s.poll_repair(&mut buf).unwrap();
-            assert_eq!((t.flow, t.frames), (Flow::Repair, 0));
-            let p = RtpPacket::parse(&buf[..t.len]).unwrap();
-            assert_eq!((p.payload_type(), p.ssrc()), (118, 77));
-            let (header, _) = RepairHeader::parse(p.payload()).unwrap();
-            assert_eq!((header.ssrc, u64::from(header.packets)), (ssrc, n.min(2)));
-            assert!(s.poll_repair(&mut buf).is_none());
-        }
-        assert_eq!(s.stats().repair_packets_sent, 3);
-        s.set_repair(None).unwrap();
-        s.transmit_payload(4, &[9; 8], &mut buf).unwrap();
-        assert!(s.poll_repair(&mut buf).is_none());
-    }
-
-    #[test]
-    fn the_wall_clock_can_be_tied_anew_until_something_was_sent() {
-        let mut s = sender(Framing::Rtp);
-        let later = NTP.offset_nanos(1_000);
-        s.set_wall((START, later));
-        assert_eq!(s.ntp_at(MediaTime(0)), later);
-        s.transmit_in_place(4, 8, &mut [0; 32]).unwrap();
-        s.set_wall((START, NTP));
-        assert_eq!(s.ntp_at(MediaTime(0)), later);
-    }
-
-    #[test]
-    fn reports_before_the_start_say_when_the_first_frame_will_be() {
-        let mut s = sender(Framing::Rtp);
-        let start = START + Duration::from_secs(1);
-        s.set_capture(MediaTime(0), start);
-        let mut buf = vec![0; s.max_datagram()];
-        let t = s.poll_transmit(START, &mut buf).unwrap();
-        assert_eq!((t.flow, t.frames), (Flow::Reports, 0));
-        let mut packets = Compound::parse(&buf[..t.len]).unwrap().packets();
-        let Some(Ok(RtcpPacket::SenderReport(sr))) = packets.next() else {
-            panic!("a sender report comes first");
-        };
-        // 48 000 frames before the first, whose timestamp is u32::MAX.
-        assert_eq!(sr.info.timestamp, RtpTimestamp(u32::MAX - 48_000));
-        assert_eq!(sr.info.ntp, NTP);
-    }
-}
+mod tests;

@@ -144,6 +144,13 @@ pub struct SourceStats {
     pub packets_recovered: u64,
     /// Repair packets received.
     pub repair_packets: u64,
+    /// Packets that did not arrive and were sent again when they were asked for. They are still
+    /// lost to [`packets_lost`](Self::packets_lost).
+    pub packets_retransmitted: u64,
+    /// Packets asked for, each as often as it was.
+    pub retransmissions_requested: u64,
+    /// Round trip to the sender and back, smoothed; `None` where it is not measured.
+    pub round_trip_time: Option<Duration>,
     /// Times the sender started over with other numbers.
     pub restarts: u64,
     /// Sender reports received.
@@ -162,6 +169,12 @@ pub struct SenderStats {
     pub bytes_sent: u64,
     /// Frames sent.
     pub frames_sent: u64,
+    /// Packets that receivers asked for again, and that were sent.
+    pub retransmitted_packets_sent: u64,
+    /// Their bytes, headers not counted.
+    pub retransmitted_bytes_sent: u64,
+    /// Packets that receivers asked for, sent or not.
+    pub retransmissions_requested: u64,
     /// Repair packets sent.
     pub repair_packets_sent: u64,
     /// Bytes of repair packets sent, headers not counted.
@@ -182,6 +195,12 @@ pub struct SenderStats {
     pub remote_packets_lost: i32,
     /// Interarrival jitter in the newest report block.
     pub remote_jitter: Duration,
+    /// Packets lost since reports say which, and how many runs of them there were.
+    pub remote_losses: u64,
+    /// See [`remote_losses`](Self::remote_losses).
+    pub remote_loss_runs: u64,
+    /// How long the receiver that said so last holds back what it plays (RFC 7005).
+    pub remote_delay: Option<Duration>,
     /// Round-trip time from the newest report block that allowed it (RFC 3550 section 6.4.1).
     pub round_trip_time: Option<Duration>,
 }

@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
+use super::arrivals::Arrivals;
 use super::{Key, SenderClock, SourceId};
 use crate::fec::window::WindowDecoder;
 use crate::format::SampleRate;
 use crate::packet::raw::RawFraming;
-use crate::packet::rtcp::ReportBlock;
+use crate::packet::rtcp::{CompoundWriter, JitterBufferDelay, ReportBlock};
+use crate::retransmit::Requests;
 use crate::stats::SourceStats;
 use crate::time::{
     ClockMap, ExtSeq, Instant, MediaTime, NtpTime, RtpTimestamp, SeqNum, SeqUnwrapper,
@@ -25,6 +27,15 @@ pub(super) struct Source {
     pub(super) cname: Vec<u8>,
     /// Brings lost packets back, once repair packets have come.
     pub(super) repair: Option<Box<WindowDecoder>>,
+    arrivals: Arrivals,
+    /// Asks for what is missing.
+    requests: Option<Requests>,
+    /// Payload type of the packets that are asked for.
+    payload_type: u8,
+    /// Whose packets repeat ours.
+    repeater: Option<u32>,
+    /// How long what comes is held back, and whether that follows the network.
+    delay: Option<(Duration, bool)>,
     rate: Option<SampleRate>,
     seq: SeqUnwrapper,
     first_seq: ExtSeq,
@@ -75,6 +86,11 @@ impl Source {
             clock: None,
             cname: Vec::with_capacity(MAX_CNAME),
             repair: None,
+            arrivals: Arrivals::new(),
+            requests: None,
+            payload_type: 0,
+            repeater: None,
+            delay: None,
             rate: None,
             seq: SeqUnwrapper::default(),
             first_seq: ExtSeq::default(),
@@ -129,9 +145,19 @@ impl Source {
         }
         // Reordered before the first: it belongs to the stream, so it is expected too.
         self.first_seq = self.first_seq.min(ext);
+        self.arrivals.mark(ext);
         if highest.is_none_or(|h| ext > h) {
+            let patience = self.jitter().max(MIN_PATIENCE);
+            if let (Some(requests), Some(before), Some((_, then))) =
+                (&mut self.requests, highest, self.newest)
+            {
+                requests.newest(now, ext, (before, then), patience);
+            }
             self.newest = Some((at, now));
         } else {
+            if let Some(requests) = &mut self.requests {
+                requests.found(ext);
+            }
             self.stats.packets_out_of_order += 1;
         }
         self.arrival(now, at, rate, payload_len);
@@ -183,14 +209,115 @@ impl Source {
     }
 
     /// Where a packet belongs that was brought back: its media time and generation.
-    pub(super) fn recovered(&mut self, timestamp: RtpTimestamp) -> (MediaTime, u32) {
+    pub(super) fn recovered(&mut self, seq: ExtSeq, timestamp: RtpTimestamp) -> (MediaTime, u32) {
         self.stats.packets_recovered += 1;
+        if let Some(requests) = &mut self.requests {
+            requests.found(seq);
+        }
         (self.timestamp.peek(timestamp), self.generation)
     }
 
     pub(super) fn repair_packet(&mut self, now: Instant) {
         self.last_heard = now;
         self.stats.repair_packets += 1;
+    }
+
+    /// Asks for missing packets of this payload type from now on.
+    pub(super) fn ask_for_missing(&mut self, payload_type: u8, delay: Duration) {
+        self.payload_type = payload_type;
+        if self.requests.is_none() && !self.is_unconfirmed() {
+            let delay = self.delay.map_or(delay, |(delay, _)| delay);
+            self.requests = Some(Requests::new(delay));
+        }
+    }
+
+    pub(super) fn set_delay(&mut self, delay: Duration, adaptive: bool) {
+        self.delay = Some((delay, adaptive));
+        if let Some(requests) = &mut self.requests {
+            requests.set_delay(delay);
+        }
+    }
+
+    pub(super) fn measured(&mut self, round_trip: Duration) {
+        if let Some(requests) = &mut self.requests {
+            requests.measured(round_trip);
+        }
+    }
+
+    /// When it is time to ask for something.
+    pub(super) fn next_request(&self) -> Option<Instant> {
+        self.requests.as_ref()?.poll_timeout()
+    }
+
+    /// Asks in the name of `ssrc` for what is due.
+    pub(super) fn write_request(
+        &mut self,
+        now: Instant,
+        ssrc: u32,
+        writer: &mut CompoundWriter<'_>,
+    ) {
+        let (Some(requests), Key::Ssrc(media)) = (&mut self.requests, self.key) else {
+            return;
+        };
+        let mut missing = [SeqNum::default(); MAX_ASKED];
+        let count = requests.poll(now, &mut missing);
+        if count > 0 && writer.nack(ssrc, media, &missing[..count]).is_ok() {
+            self.stats.retransmissions_requested += count as u64;
+        }
+    }
+
+    /// Tells, in the name of `ssrc`, which packets came and how long they are held back.
+    pub(super) fn write_details(&mut self, ssrc: u32, writer: &mut CompoundWriter<'_>) {
+        let Key::Ssrc(media) = self.key else {
+            return;
+        };
+        let (begin, arrived) = self.arrivals.tell();
+        if arrived.clone().next().is_some() {
+            let _ = writer.loss(ssrc, media, begin.seq_num(), arrived);
+        }
+        if let Some((delay, adaptive)) = self.delay {
+            let _ = writer.jitter_buffer(
+                ssrc,
+                &JitterBufferDelay {
+                    ssrc: media,
+                    adaptive,
+                    nominal: Some(delay),
+                    maximum: None,
+                },
+            );
+        }
+    }
+
+    /// Whether retransmissions of the stream `ssrc` for `payload_type` were ours.
+    pub(super) fn repeats(&self, ssrc: u32, payload_type: u8) -> bool {
+        self.repeater == Some(ssrc) && self.payload_type == payload_type
+    }
+
+    /// Whether packet `seq` of `payload_type` is missing here.
+    pub(super) fn misses(&self, seq: SeqNum, payload_type: u8) -> bool {
+        let misses = |r: &Requests| r.is_missing(self.seq.peek(seq));
+        self.payload_type == payload_type && self.requests.as_ref().is_some_and(misses)
+    }
+
+    /// Where a packet belongs that came again in the stream `ssrc`; `None` where that is nowhere
+    /// near the others.
+    pub(super) fn repeated(
+        &mut self,
+        now: Instant,
+        ssrc: u32,
+        seq: SeqNum,
+        timestamp: RtpTimestamp,
+    ) -> Option<(ExtSeq, MediaTime, u32)> {
+        let highest = self.seq.highest()?;
+        if !(-MAX_MISORDER..=0).contains(&seq.distance(highest.seq_num())) {
+            return None;
+        }
+        self.repeater = Some(ssrc);
+        self.last_heard = now;
+        let seq = self.seq.peek(seq);
+        let missed = self.requests.as_mut().is_some_and(|r| r.answered(now, seq));
+        self.stats.packets_retransmitted += u64::from(missed);
+        Some((seq, self.timestamp.peek(timestamp), self.generation))
     }
 
     /// Whether the clock became known with the last packet, from a report before it.
@@ -218,10 +345,14 @@ impl Source {
         if let Some(h) = self.seq.highest() {
             stats.extended_highest_sequence = h.0;
         }
-        stats.jitter = self
-            .rate
-            .map_or(Duration::ZERO, |r| r.duration_of(self.jitter / 16));
+        stats.jitter = self.jitter();
+        stats.round_trip_time = self.requests.as_ref().and_then(Requests::round_trip);
         stats
+    }
+
+    fn jitter(&self) -> Duration {
+        let duration = |r: SampleRate| r.duration_of(self.jitter / 16);
+        self.rate.map_or(Duration::ZERO, duration)
     }
 
     /// A report block (section 6.4.1); `None` where no RTP packet came yet.
@@ -276,6 +407,11 @@ impl Source {
         if let Some(repair) = &mut self.repair {
             repair.reset();
         }
+        if let Some(requests) = &mut self.requests {
+            requests.reset();
+        }
+        self.arrivals = Arrivals::new();
+        self.repeater = None;
         self.first_report = None;
         self.transit = None;
         self.said_bye = false;
@@ -330,3 +466,7 @@ const MAX_MISORDER: i16 = 1_000;
 const SUSPECT_STEP: i64 = 1_000_000_000;
 /// Nanoseconds of reports before their drift means anything.
 const MIN_DRIFT_SPAN: i64 = 1_000_000_000;
+/// How long a packet that was overtaken is waited for at least before it is asked for.
+const MIN_PATIENCE: Duration = Duration::from_millis(1);
+/// Packets of one source that are asked for at once.
+const MAX_ASKED: usize = 64;

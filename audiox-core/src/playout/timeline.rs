@@ -366,6 +366,10 @@ impl Timeline {
         Duration::from_nanos(self.target_nanos().max(0) as u64)
     }
 
+    pub(super) fn is_adaptive(&self) -> bool {
+        matches!(self.aim, Aim::Adaptive)
+    }
+
     /// Delay that the network alone would need.
     fn floor(&self) -> Duration {
         match &self.estimator {

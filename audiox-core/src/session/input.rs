@@ -168,7 +168,8 @@ impl SessionInput {
         self.collect_at = leaving.then(|| now + COLLECT_EVERY);
     }
 
-    /// Writes a due receiver report into `buf` and returns its length.
+    /// Writes a receiver report that is due, or a request for what is missing, into `buf` and
+    /// returns its length. Call until there is none.
     #[must_use]
     pub fn poll_report(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
         self.ingress.poll_report(now, buf)
@@ -237,6 +238,10 @@ impl SessionInput {
                     let place = &mut self.places[ticket.slot()];
                     if place.ticket == ticket {
                         place.stats = stats;
+                        if let Some(source) = place.source.filter(|_| stats.playing) {
+                            let delay = stats.target_delay;
+                            self.ingress.set_delay(source, delay, stats.adaptive);
+                        }
                     }
                 }
                 Report::Mix(stats) => self.mix = stats,

@@ -120,6 +120,7 @@ impl Lane {
             packets_buffered: self.playout.packets_buffered(),
             playing: self.playout.is_playing(),
             target_delay: self.playout.target_delay(),
+            adaptive: self.playout.is_adaptive(),
             ledger: self.playout.ledger(),
             drift: self.playout.drift(),
             peak: std::mem::take(&mut self.peak),

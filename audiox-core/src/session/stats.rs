@@ -69,6 +69,8 @@ pub struct PlaybackStats {
     pub playing: bool,
     /// Delay aimed at, from the luckiest arrival.
     pub target_delay: Duration,
+    /// Whether that follows the network's jitter.
+    pub adaptive: bool,
     /// What its delay was made of; capture and network are not known here.
     pub ledger: LatencyLedger,
     /// By how much its sender's clock was fast against the device's, where known.

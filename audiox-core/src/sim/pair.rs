@@ -42,7 +42,7 @@ use crate::error::ConfigError;
 use crate::format::SampleRate;
 use crate::ingress::{IngressEvent, Origin};
 use crate::receiver::Receiver;
-use crate::sender::{Flow, RepairConfig, Sender, SenderConfig};
+use crate::sender::{Flow, RepairConfig, RetransmissionConfig, Sender, SenderConfig};
 use crate::time::{Instant, MediaTime, NtpTime, RtpTimestamp, SeqNum};
 use crate::trace::{TraceHead, TraceOutput, trace_ring};
 
@@ -372,8 +372,13 @@ impl Pair {
             }
         }
         let now = self.sender_clock.local(self.now);
+        let mut heard = false;
         while let Some(d) = self.back.poll_output(self.now) {
             let _ = self.sender.handle_rtcp(now, d.bytes);
+            heard = true;
+        }
+        if heard {
+            self.transmit();
         }
     }
 
@@ -382,7 +387,7 @@ impl Pair {
         if self.receiver.poll_timeout().is_some_and(|due| due <= now) {
             self.receiver.handle_timeout(now);
         }
-        if let Some(len) = self.receiver.poll_report(now, &mut self.datagram) {
+        while let Some(len) = self.receiver.poll_report(now, &mut self.datagram) {
             self.back.handle(self.now, REPORTS, &self.datagram[..len]);
         }
         while let Some(event) = self.receiver.poll_event() {
@@ -453,6 +458,11 @@ fn make_sender(
         window,
         rate,
     }))?;
+    sender.set_retransmission(setup.retransmission.map(|packets| RetransmissionConfig {
+        payload_type: AGAIN_TYPE,
+        ssrc: ssrc.rotate_left(1) ^ 1,
+        packets,
+    }))?;
     Ok(sender)
 }
 
@@ -474,6 +484,7 @@ const REPORTS: usize = 1;
 
 const PAYLOAD_TYPE: u8 = 96;
 const REPAIR_TYPE: u8 = 118;
+const AGAIN_TYPE: u8 = 117;
 const MAX_SPANS: usize = 4_096;
 /// A receiver report with a full list of blocks, and names.
 const MAX_REPORT: usize = 1_500;

@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{PAYLOAD_TYPE, Pair, REPAIR_TYPE};
+use super::{AGAIN_TYPE, PAYLOAD_TYPE, Pair, REPAIR_TYPE};
 use crate::codec::{CodecFactory, CodecSpec, Decoder, Encoder, EncodingName, PcmCoding};
 use crate::error::ConfigError;
 use crate::format::{Channels, PcmFormat, SampleFormat, SampleRate, StreamFormat};
-use crate::ingress::{IngressFraming, ReportConfig};
-use crate::packet::Framing;
+use crate::ingress::{self, IngressFraming, ReportConfig};
+use crate::packet::{Framing, rtx};
 use crate::playout::{Latency, PlayoutConfig};
 use crate::receiver::{Receiver, ReceiverConfig};
 use crate::sender::{REPAIR_OVERHEAD, RTP_HEADER};
@@ -39,6 +39,7 @@ pub struct PairBuilder {
     first_timestamp: Option<RtpTimestamp>,
     reports: bool,
     repair: Option<(usize, u32)>,
+    retransmission: Option<usize>,
     seed: Option<u64>,
 }
 
@@ -78,6 +79,7 @@ pub(super) struct Setup {
     pub(super) first_timestamp: Option<RtpTimestamp>,
     pub(super) reports: bool,
     pub(super) repair: Option<(usize, u32)>,
+    pub(super) retransmission: Option<usize>,
     pub(super) seed: u64,
     /// The probe's sample format; `None` for a tone.
     pub(super) probe: Option<SampleFormat>,
@@ -109,6 +111,7 @@ impl PairBuilder {
             first_timestamp: None,
             reports: true,
             repair: None,
+            retransmission: None,
             seed: None,
         }
     }
@@ -237,6 +240,13 @@ impl PairBuilder {
         self
     }
 
+    /// The receiver asks for lost packets and the sender, which remembers this many, sends them
+    /// again ([`retransmit`](crate::retransmit)); needs reports.
+    pub fn retransmission(mut self, packets: usize) -> Self {
+        self.retransmission = Some(packets);
+        self
+    }
+
     /// Chooses the run, the links' too: the way back then has a seed derived from it. Without
     /// it each link keeps the seed of its configuration.
     pub fn seed(mut self, seed: u64) -> Self {
@@ -289,6 +299,7 @@ impl PairBuilder {
             first_timestamp: self.first_timestamp,
             reports: self.reports && self.framing == Framing::Rtp,
             repair: self.repair,
+            retransmission: self.retransmission,
             seed: self.seed.unwrap_or(0),
         })
     }
@@ -323,6 +334,14 @@ impl Setup {
         if self.repair.is_some() {
             config.max_datagram += REPAIR_OVERHEAD;
             config.ingress.repair_types = vec![REPAIR_TYPE];
+        }
+        if self.retransmission.is_some() {
+            config.max_datagram += rtx::OVERHEAD;
+            config.ingress.retransmission = Some(ingress::RetransmissionConfig {
+                types: vec![(AGAIN_TYPE, PAYLOAD_TYPE)],
+                // Until playout says what it really is.
+                delay: Duration::ZERO,
+            });
         }
         config.ingress.reports = self.reports.then(|| ReportConfig {
             ssrc,
