@@ -71,7 +71,7 @@ fn runs_repeat_to_the_bit() {
             "93d8987c6e90115268e4f77d4e33b9e3",
         ),
         ("bad", &bad, "1d615ff6fa105e35c7fc04c2b2d07286"),
-        ("drifting", &drifting, "48a095eebda4238147c6aa12ffaa7581"),
+        ("drifting", &drifting, "e420ba0b15136fd8616d5f6fc5b3caf4"),
     ] {
         let first = digest(make(7));
         assert_eq!(first, digest(make(7)), "{name}: twice in one process");
