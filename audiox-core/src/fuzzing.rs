@@ -10,7 +10,7 @@ mod wire;
 
 pub use machines::{jitter_ops, receiver_ops};
 pub use traces::trace;
-pub use wire::{fec, raw, red, rtcp, rtp};
+pub use wire::{fec, fec_block, raw, red, rtcp, rtp};
 
 /// A fuzz target's body; it panics where a property does not hold.
 pub type Body = fn(&[u8]);
@@ -18,6 +18,7 @@ pub type Body = fn(&[u8]);
 /// Every body of this crate under the name of its target and of its corpus folder.
 pub const BODIES: &[(&str, Body)] = &[
     ("fec", fec),
+    ("fec_block", fec_block),
     ("jitter_ops", jitter_ops),
     ("raw", raw),
     ("receiver_ops", receiver_ops),

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use audiox_core::fec::block::{BlockConfig, BlockEncoder};
 use audiox_core::fec::window::WindowEncoder;
 use audiox_core::packet::red::{self, RedBlock};
 use audiox_core::packet::rtcp::{CompoundWriter, ReportBlock, SenderInfo};
@@ -29,6 +30,7 @@ fn the_checked_in_seeds_are_the_ones_made_here() {
         ("trace", traces()),
         ("red", red()),
         ("fec", fec()),
+        ("fec_block", fec_block()),
     ];
     for (target, seeds) in made {
         let corpus = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus")).join(target);
@@ -90,6 +92,37 @@ fn fec() -> Seeds {
                 }
             }
             (format!("window-{window}"), bytes)
+        })
+        .collect()
+}
+
+/// Blocks of which some packets are lost, and the repair packets that bring them back.
+fn fec_block() -> Seeds {
+    [(1, 1_000), (4, 500), (8, 1_000)]
+        .into_iter()
+        .map(|(source, rate)| {
+            let mut encoder = BlockEncoder::new(BlockConfig {
+                source,
+                rate,
+                first_block: 0xff_ffff,
+                ..BlockConfig::default()
+            })
+            .unwrap();
+            let mut bytes = Vec::new();
+            for n in 0..16u16 {
+                let mut buf = [n as u8; 100];
+                buf[0] = 0x80;
+                let len = encoder.push(&mut buf, 16).unwrap();
+                if n % 5 != 3 {
+                    bytes.push(len as u8);
+                    bytes.extend_from_slice(&buf[..len]);
+                }
+                while let Some(len) = encoder.poll_repair(&mut buf) {
+                    bytes.push(len as u8 | 0x80);
+                    bytes.extend_from_slice(&buf[..len]);
+                }
+            }
+            (format!("block-{source}"), bytes)
         })
         .collect()
 }

@@ -6,6 +6,7 @@
 
 use std::hint::black_box;
 
+use audiox_core::fec::block::{BlockConfig, BlockDecoder, BlockEncoder, PayloadId, Points};
 use audiox_core::fec::gf256;
 use audiox_core::fec::window::{WindowDecoder, WindowEncoder};
 use audiox_core::sim::Pcg32;
@@ -61,6 +62,73 @@ fn window(c: &mut Criterion) {
                         decoder.handle_source(ExtSeq(n as u64), p);
                     }
                     while let Some((_, bytes, len)) = repair.next_if(|r| r.0 == n) {
+                        if rng.next_u32() % 100 >= loss {
+                            decoder
+                                .handle_repair(&bytes[..*len])
+                                .expect("a sound packet");
+                        }
+                    }
+                    while let Some(recovered) = decoder.poll_recovered(&mut out) {
+                        black_box(recovered);
+                    }
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
+/// A packet's number, its bytes, and how many of them count.
+type Sent = (usize, [u8; 300], usize);
+
+fn encode_blocks(packets: &[[u8; BYTES]], source: &mut Vec<Sent>, repair: &mut Vec<Sent>) {
+    source.clear();
+    repair.clear();
+    let mut encoder = BlockEncoder::new(BlockConfig {
+        source: WINDOW,
+        rate: 500,
+        ..BlockConfig::default()
+    })
+    .expect("in range");
+    let mut out = [0; 300];
+    for (n, p) in packets.iter().enumerate() {
+        out[..BYTES].copy_from_slice(p);
+        let len = encoder.push(&mut out, BYTES).expect("room for more");
+        source.push((n, out, len));
+        while let Some(len) = encoder.poll_repair(&mut out) {
+            repair.push((n, out, len));
+        }
+    }
+}
+
+/// The block code, as packets: 16 + 8, payload IDs and the search for what is missing included.
+fn block_packets(c: &mut Criterion) {
+    let packets: Vec<_> = (0..PACKETS).map(packet).collect();
+    let mut group = c.benchmark_group("fec/packet of 192 bytes, blocks of 16 + 8");
+    group
+        .throughput(Throughput::Elements(PACKETS as u64))
+        .sample_size(20);
+    let (mut source, mut repair) = (Vec::new(), Vec::new());
+    encode_blocks(&packets, &mut source, &mut repair);
+    group.bench_function("audiox encode", |b| {
+        let (mut source, mut repair) = (source.clone(), repair.clone());
+        b.iter(|| encode_blocks(&packets, &mut source, &mut repair));
+    });
+    for (name, loss) in [("nothing lost", 0), ("10 % lost", 10), ("30 % lost", 30)] {
+        group.bench_function(format!("audiox decode, {name}"), |b| {
+            let mut decoder = BlockDecoder::new(Points::OpenFec);
+            let mut out = [0; 300];
+            b.iter(|| {
+                let mut rng = Pcg32::new(3, 3);
+                decoder.reset();
+                let mut repair = repair.iter().peekable();
+                for (n, bytes, len) in &source {
+                    if *n == 0 || rng.next_u32() % 100 >= loss {
+                        let (id, packet) =
+                            PayloadId::split_source(&bytes[..*len]).expect("a sound packet");
+                        decoder.handle_source(id, packet);
+                    }
+                    while let Some((_, bytes, len)) = repair.next_if(|r| r.0 == *n) {
                         if rng.next_u32() % 100 >= loss {
                             decoder
                                 .handle_repair(&bytes[..*len])
@@ -134,5 +202,5 @@ fn arithmetic(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, window, blocks, arithmetic);
+criterion_group!(benches, window, block_packets, blocks, arithmetic);
 criterion_main!(benches);

@@ -1,5 +1,6 @@
 //! Wire formats: what was read can be written again, byte for byte.
 
+use crate::fec::block::{BlockConfig, BlockDecoder, BlockEncoder, PayloadId, Points};
 use crate::fec::symbol::MAX_DATAGRAM;
 use crate::fec::window::WindowDecoder;
 use crate::packet::raw::RawFraming;
@@ -79,6 +80,47 @@ pub fn fec(data: &[u8]) {
             if let Ok(p) = packet {
                 assert_eq!((p.seq().0, p.ssrc()), (seq.0 as u16, SSRC));
             }
+        }
+    }
+}
+
+/// Packets of the block code: whatever comes, what is brought back is no longer than what came and
+/// looks like RTP; and whatever is to be sent can be read again.
+///
+/// The input is a list of packets, each behind its length in seven bits; the eighth says that it is
+/// a repair packet.
+pub fn fec_block(data: &[u8]) {
+    let mut decoder = BlockDecoder::new(Points::OpenFec);
+    let mut encoder = BlockEncoder::new(BlockConfig {
+        source: 2,
+        ..BlockConfig::default()
+    })
+    .expect("two source packets, one repair packet");
+    let (mut rest, mut out, mut longest) = (data, [0; MAX_DATAGRAM], 0);
+    while let Some((&len, behind)) = rest.split_first() {
+        let (packet, next) = behind.split_at(usize::from(len & 0x7f).min(behind.len()));
+        rest = next;
+        longest = longest.max(packet.len());
+        if len & 0x80 != 0 {
+            if let Ok((id, symbol)) = PayloadId::split_repair(packet) {
+                let mut written = [0; PayloadId::LEN];
+                id.write(&mut written);
+                assert_eq!([&written[..], symbol].concat(), packet);
+            }
+            let _ = decoder.handle_repair(packet);
+        } else if let Ok((id, rtp)) = PayloadId::split_source(packet) {
+            decoder.handle_source(id, rtp);
+            let mut buf = [rtp, &[0; 300]].concat();
+            if let Some(len) = encoder.push(&mut buf, rtp.len()) {
+                let (_, sent) = PayloadId::split_source(&buf[..len]).expect("just written");
+                assert_eq!(sent[1..rtp.len()], rtp[1..]);
+            }
+            while let Some(len) = encoder.poll_repair(&mut out) {
+                PayloadId::split_repair(&out[..len]).expect("just written");
+            }
+        }
+        while let Some(len) = decoder.poll_recovered(&mut out) {
+            assert!(len <= longest && out[0] >> 6 == 2);
         }
     }
 }
