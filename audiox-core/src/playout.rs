@@ -68,6 +68,19 @@ pub struct Playout {
     output: Output,
     output_delay: Duration,
     drift: Option<Drift>,
+    /// The slice being filled: when it was asked for, smoothed.
+    slice: Instant,
+}
+
+/// A slice that is filled part by part, all of it asked for at once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part {
+    /// When the slice was asked for.
+    pub(crate) now: Instant,
+    /// Frames of the slice before this part.
+    pub(crate) done: usize,
+    /// Frames of the slice.
+    pub(crate) of: usize,
 }
 
 /// Measures the clocks at both ends against the local one, and steers.
@@ -162,6 +175,7 @@ impl Playout {
             output,
             output_delay: config.output_delay,
             drift,
+            slice: Instant::EPOCH,
         })
     }
 
@@ -195,12 +209,20 @@ impl Playout {
     /// the channels both have are filled and the rest is silence.
     ///
     /// Work is bounded by the slice and the packets that fall into it.
-    pub fn pull(&mut self, now: Instant, mut out: AudioMut<'_>) -> Pulled {
+    pub fn pull(&mut self, now: Instant, out: AudioMut<'_>) -> Pulled {
+        let of = out.frames();
+        self.pull_part(Part { now, done: 0, of }, out)
+    }
+
+    /// As [`pull`](Self::pull), where `out` is a part of a slice, from the first on in order.
+    /// Parts are not pulls of their own: a packet that is to sound late in the slice must be here
+    /// as soon as one that is to sound first.
+    pub(crate) fn pull_part(&mut self, part: Part, mut out: AudioMut<'_>) -> Pulled {
         let channels = out.channels();
         if channels == self.output.format().channels {
-            return self.fill(now, out.samples());
+            return self.fill(part, out.samples());
         }
-        self.fill_other(now, channels.get(), out.samples())
+        self.fill_other(part, channels.get(), out.samples())
     }
 
     /// A buffer that is done with, to be returned to its pool. Drain after each insert and pull.
@@ -285,19 +307,21 @@ impl Playout {
         }
     }
 
-    fn fill(&mut self, now: Instant, out: &mut [f32]) -> Pulled {
+    fn fill(&mut self, part: Part, out: &mut [f32]) -> Pulled {
         let format = self.output.format();
         let frames = out.len() / format.channels.get();
-        self.timeline.trace(TraceEvent::Pull {
-            at: now,
-            frames: frames as u32,
-        });
-        let now = self.steer(now, frames);
-        let (timeline, output) = (&mut self.timeline, &mut self.output);
+        if part.done == 0 {
+            self.timeline.trace(TraceEvent::Pull {
+                at: part.now,
+                frames: u32::try_from(part.of).unwrap_or(u32::MAX),
+            });
+            self.slice = self.steer(part.now, part.of);
+        }
+        let (timeline, output, asked) = (&mut self.timeline, &mut self.output, self.slice);
         let mut sum = Pulled::default();
         output.fill(out, |done, input| {
-            let at = now + format.rate.duration_of(done as u64);
-            let pulled = timeline.fill(at, input);
+            let at = asked + format.rate.duration_of((part.done + done) as u64);
+            let pulled = timeline.fill(asked, at, input);
             sum.decoded += pulled.decoded;
             sum.concealed += pulled.concealed;
             sum.idle += pulled.idle;
@@ -335,10 +359,10 @@ impl Playout {
     }
 
     #[cold]
-    fn fill_other(&mut self, now: Instant, channels: usize, out: &mut [f32]) -> Pulled {
+    fn fill_other(&mut self, slice: Part, channels: usize, out: &mut [f32]) -> Pulled {
         let own = self.output.format().channels.get();
         let mut sum = Pulled::default();
-        let mut at = now;
+        let mut done = slice.done;
         let mut scratch = [0.0f32; MAP_SCRATCH];
         let step = (MAP_SCRATCH / own).max(1);
         for part in out.chunks_mut(step * channels) {
@@ -347,8 +371,8 @@ impl Playout {
                 part.fill(0.0);
                 continue;
             };
-            let p = self.fill(at, from);
-            at += self.output.format().rate.duration_of(frames as u64);
+            let p = self.fill(Part { done, ..slice }, from);
+            done += frames;
             for (o, i) in part.chunks_exact_mut(channels).zip(from.chunks_exact(own)) {
                 let n = channels.min(own);
                 o[..n].copy_from_slice(&i[..n]);

@@ -17,11 +17,7 @@ fn pair(profile: Profile, ptime: u32, jitter: &str, seed: u64) -> Pair {
         .ptime(ptime * MS)
         .playback_quantum(240)
         .playout(profile.config())
-        .link(LinkConfig {
-            latency: 2 * MS,
-            jitter: jitter.parse().unwrap(),
-            ..LinkConfig::default()
-        })
+        .link(jittery(jitter))
         .seed(seed)
         .build()
         .unwrap()
@@ -147,11 +143,7 @@ fn a_device_that_asks_for_much_at_once_costs_delay_and_no_sound() {
             .ptime(ptime * MS)
             .playback_quantum(20_000)
             .playout(profile.config())
-            .link(LinkConfig {
-                latency: 2 * MS,
-                jitter: "8ms".parse().unwrap(),
-                ..LinkConfig::default()
-            })
+            .link(jittery("8ms"))
             .seed(4)
             .build()
             .unwrap();
@@ -163,6 +155,36 @@ fn a_device_that_asks_for_much_at_once_costs_delay_and_no_sound() {
         // The last boundary of a slice may turn out to fall later than any before.
         assert!(concealed <= 48, "{profile}: {concealed}");
         assert_eq!((late, end.playout.resyncs, removed), (0, 0, 0), "{profile}");
+    }
+}
+
+#[test]
+fn clocks_that_differ_cost_no_sound_however_much_a_device_asks_for() {
+    for (ppm, quantum) in [(-50.0, 960), (50.0, 2_048), (300.0, 480)] {
+        let mut p = Pair::builder()
+            .format(SampleRate::HZ_48000, Channels::MONO)
+            .playback_quantum(quantum)
+            .playback_ppm(ppm)
+            .playout(Profile::Interactive.config())
+            .link(jittery("8ms"))
+            .seed(4)
+            .build()
+            .unwrap();
+        // Packet boundaries wander through the slice, in seven minutes at 50 ppm.
+        let warm = p.run_for(450 * SECOND);
+        let end = p.run_for(450 * SECOND);
+        let (concealed, late) = trouble(&warm, &end);
+        let what = format!("{ppm} ppm, {quantum}");
+        assert!(concealed <= 48, "{what}: {concealed}");
+        assert_eq!((late, end.playout.resyncs), (0, 0), "{what}");
+    }
+}
+
+fn jittery(jitter: &str) -> LinkConfig {
+    LinkConfig {
+        latency: 2 * MS,
+        jitter: jitter.parse().unwrap(),
+        ..LinkConfig::default()
     }
 }
 

@@ -12,7 +12,7 @@ use audiox_core::ingress::{IngressFraming, Origin, ReportConfig, SourceId};
 use audiox_core::packet::PacketBuf;
 use audiox_core::packet::rtcp::{CompoundWriter, SenderInfo};
 use audiox_core::packet::rtp::RtpHeader;
-use audiox_core::playout::PlayoutConfig;
+use audiox_core::playout::{DriftCorrection, PlayoutConfig, Profile};
 use audiox_core::session::{Routed, Session, SessionConfig, SessionEvent, UniformPlayouts};
 use audiox_core::sim::{Link, LinkConfig, Pcg32};
 use audiox_core::time::{Instant, NtpTime, RtpTimestamp, SeqNum};
@@ -438,4 +438,30 @@ fn each_of_three_senders_over_bad_networks_is_heard_as_if_alone() {
             .count(),
         3
     );
+}
+
+#[test]
+fn a_slice_longer_than_what_is_mixed_at_once_lacks_nothing() {
+    let framing = IngressFraming::Rtp(vec![(96, RATE)]);
+    let types = [(96, "L16/8000".parse().unwrap())];
+    let config = PlayoutConfig {
+        drift: DriftCorrection::Ignore,
+        ..Profile::Balanced.config()
+    };
+    let playouts = UniformPlayouts::rtp(config, types, CodecRegistry::pcm());
+    let mut s = Session::new(SessionConfig::new(FORMAT, framing), playouts, ms(0)).unwrap();
+    let mut out = [0.0; 30 * FRAMES];
+    let (mut seq, mut made_up) = (0, 0);
+    for t in (0..30_000).step_by(300) {
+        while u64::from(seq) * 10 <= t {
+            let at = ms(u64::from(seq) * 10);
+            s.handle_datagram(at, Origin(0), &voice(1, seq, 10_000));
+            seq += 1;
+        }
+        let mixed = s.pull(ms(t), AudioMut::new(&mut out, Channels::MONO));
+        if t > 5_000 {
+            made_up += mixed.concealed;
+        }
+    }
+    assert_eq!(made_up, 0);
 }

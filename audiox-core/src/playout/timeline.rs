@@ -308,10 +308,11 @@ impl Timeline {
         (outcome, telling)
     }
 
-    /// Fills `out`, whose first frame is due at `now`.
-    pub(super) fn fill(&mut self, now: Instant, out: &mut [f32]) -> Pulled {
+    /// Fills `out`, whose first frame is due at `now`, and which belongs to a slice that was asked
+    /// for at `asked`: no packet comes between its parts.
+    pub(super) fn fill(&mut self, asked: Instant, now: Instant, out: &mut [f32]) -> Pulled {
         let ch = self.format.channels.get();
-        self.asked = now;
+        self.asked = asked;
         let mut pulled = Pulled::default();
         let mut filled = 0;
         // Each packet held may be left out or late; more steps in a row without a frame mean that
@@ -329,7 +330,7 @@ impl Timeline {
                 continue;
             }
             let popped = if self.ahead.is_empty() {
-                self.step(at, at.signed_since(now), rest)
+                self.step(at, at.signed_since(asked), rest)
             } else {
                 self.ahead.pop_into(rest)
             };

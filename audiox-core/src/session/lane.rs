@@ -10,8 +10,7 @@ use crate::convert::{Gain, GainRamp};
 use crate::format::Channels;
 use crate::ingress::SourceId;
 use crate::packet::PacketBuf;
-use crate::playout::{Playout, Pulled};
-use crate::time::Instant;
+use crate::playout::{Part, Playout, Pulled};
 
 /// A playout with its gain. Made and dropped on the socket side.
 pub(super) struct Lane {
@@ -75,9 +74,9 @@ impl Lane {
         }
     }
 
-    /// Fills `out`, frames of `channels` samples, and measures it.
-    pub(super) fn pull(&mut self, now: Instant, out: &mut [f32], channels: Channels) -> Filled {
-        let pulled = self.playout.pull(now, AudioMut::new(out, channels));
+    /// Fills `out`, frames of `channels` samples and a part of a slice, and measures it.
+    pub(super) fn pull(&mut self, part: Part, out: &mut [f32], channels: Channels) -> Filled {
+        let pulled = self.playout.pull_part(part, AudioMut::new(out, channels));
         let frames = out.len() / channels.get();
         self.dry = match pulled.decoded {
             0 => self.dry.saturating_add(frames as u64),

@@ -7,7 +7,7 @@ use crate::block::{AudioMut, AudioRef};
 use crate::format::{Channels, StreamFormat};
 use crate::ingress::SourceId;
 use crate::packet::PacketBuf;
-use crate::playout::Pulled;
+use crate::playout::{Part, Pulled};
 use crate::time::Instant;
 
 /// The playback side of a session: lives in the device's callback. Neither allocates nor frees.
@@ -95,7 +95,12 @@ impl SessionOutput {
         self.receive();
         let (frames, channels) = (slice.frames(), slice.channels());
         for lane in self.lanes.iter_mut().flatten() {
-            let filled = lane.pull(now, slice.samples(), channels);
+            let part = Part {
+                now,
+                done: 0,
+                of: frames,
+            };
+            let filled = lane.pull(part, slice.samples(), channels);
             each(SourceAudio {
                 source: lane.source(),
                 slot: lane.ticket().slot(),
@@ -124,11 +129,12 @@ impl SessionOutput {
 
     fn mix(&mut self, now: Instant, out: &mut [f32], channels: Channels) -> Mixed {
         let ch = channels.get();
+        let of = out.len() / ch;
         let mut mixed = Mixed::default();
         let mut done = 0;
         for part in out.chunks_mut((self.scratch.len() / ch).clamp(1, CHUNK) * ch) {
             let frames = part.len() / ch;
-            let at = now + self.format.rate.duration_of(done as u64);
+            let place = Part { now, done, of };
             let (mut sources, mut sounding, mut loudest) = (0, 0, 1f32);
             for lane in self.lanes.iter_mut().flatten() {
                 sources += 1;
@@ -136,7 +142,7 @@ impl SessionOutput {
                     0 => &mut *part,
                     _ => &mut self.scratch[..part.len()],
                 };
-                let filled = lane.pull(at, slice, channels);
+                let filled = lane.pull(place, slice, channels);
                 mixed.concealed += filled.pulled.concealed;
                 let Some(peak) = filled.peak else {
                     continue;

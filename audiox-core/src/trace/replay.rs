@@ -9,7 +9,7 @@ use crate::codec::{DecodeError, Decoder};
 use crate::error::ConfigError;
 use crate::format::StreamFormat;
 use crate::packet::PacketBuf;
-use crate::playout::{Playout, PlayoutConfig};
+use crate::playout::{Part, Playout, PlayoutConfig};
 use crate::stats::PlayoutStats;
 use crate::time::{Instant, MediaTime};
 
@@ -163,20 +163,20 @@ impl Replay {
 
     fn pull(&mut self, at: Instant, frames: u32) {
         let channels = self.output.channels;
-        let mut left = (frames as usize).min(MAX_QUANTUM);
+        let of = (frames as usize).min(MAX_QUANTUM);
         let mut done = 0;
-        while left > 0 {
-            let n = left.min(QUANTUM);
+        while done < of {
+            let n = (of - done).min(QUANTUM);
             let out = &mut self.out[..n * channels.get()];
-            let now = at + self.output.rate.duration_of(done as u64);
-            let pulled = self.playout.pull(now, AudioMut::new(out, channels));
+            let part = Part { now: at, done, of };
+            let out = AudioMut::new(out, channels);
+            let pulled = self.playout.pull_part(part, out);
             if pulled.idle < n {
                 self.point.delay = pulled.delay;
                 self.point.target = self.playout.target_delay();
                 self.report.max_delay = self.report.max_delay.max(pulled.delay);
             }
             done += n;
-            left -= n;
         }
         self.collect();
         let since = at.saturating_since(self.start.unwrap_or(at));
