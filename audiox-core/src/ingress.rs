@@ -21,6 +21,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::error::{ConfigError, ParseError};
+use crate::fec::block::{BlockDecoder, PayloadId, Points};
 use crate::fec::symbol::MAX_DATAGRAM;
 use crate::fec::window::{RepairHeader, WindowDecoder};
 use crate::format::{Channels, PcmFormat, SampleRate};
@@ -54,6 +55,7 @@ pub struct Ingress {
     next_id: u32,
     reporter: Option<Reporter>,
     repair_types: Vec<u8>,
+    blocks: Option<Points>,
     retransmission: Option<RetransmissionConfig>,
     /// The source that the last packet was of or for, and when it came: what it brought back is
     /// here since then.
@@ -152,6 +154,7 @@ impl Ingress {
             idle_after: config.idle_after,
             next_id: 0,
             repair_types: config.repair_types,
+            blocks: config.blocks,
             retransmission: config.retransmission.filter(|_| reporter.is_some()),
             reporter,
             repaired: None,
@@ -161,15 +164,18 @@ impl Ingress {
         })
     }
 
-    /// Takes a media datagram whose `meta.arrival` and `meta.origin` the socket's owner has set,
-    /// and fills in the rest of `meta`.
+    /// Takes a media or repair datagram whose `meta.arrival`, `meta.origin` and `meta.repair_port`
+    /// the socket's owner has set, and fills in the rest of `meta`. What stands behind an RTP
+    /// packet is taken off.
     pub fn handle_packet(&mut self, packet: &mut PacketBuf) -> Handled {
         packet.meta = PacketMeta {
             arrival: packet.meta.arrival,
             origin: packet.meta.origin,
+            repair_port: packet.meta.repair_port,
             ..PacketMeta::default()
         };
         match self.framing {
+            _ if packet.meta.repair_port => self.handle_block_repair(packet),
             Framing::Rtp(_) => self.handle_rtp(packet),
             Framing::Raw { .. } => self.handle_raw(packet),
         }
@@ -184,8 +190,7 @@ impl Ingress {
     pub fn poll_recovered(&mut self, packet: &mut PacketBuf) -> Option<SourceId> {
         let (id, arrival) = self.repaired?;
         let source = self.sources.iter_mut().find(|s| s.id == id)?;
-        let repair = source.repair.as_mut()?;
-        while let Some((seq, len)) = repair.poll_recovered(&mut self.datagram[..]) {
+        while let Some((seq, len)) = source.poll_recovered(&mut self.datagram[..]) {
             if !packet.fill(&self.datagram[..len]) {
                 continue;
             }
@@ -416,6 +421,17 @@ impl Ingress {
 
     fn handle_rtp(&mut self, packet: &mut PacketBuf) -> Handled {
         let now = packet.meta.arrival;
+        let place = match self.blocks.map(|_| PayloadId::split_source(packet.bytes())) {
+            Some(Ok((id, rtp))) => Some((id, rtp.len())),
+            Some(Err(e)) => {
+                self.stats.malformed += 1;
+                return Handled::Malformed(e);
+            }
+            None => None,
+        };
+        if let Some((_, len)) = place {
+            packet.set_len(len);
+        }
         let (seq, timestamp, ssrc, pt, marker, payload) = match RtpPacket::parse(packet.bytes()) {
             Ok(p) => (
                 p.seq(),
@@ -487,6 +503,14 @@ impl Ingress {
             repair.handle_source(packet.meta.seq, packet.bytes());
             self.repaired = Some((id, now));
         }
+        if let Some((place, _)) = place {
+            let source = &mut self.sources[index];
+            source.origin = Some(packet.meta.origin);
+            if let Some(blocks) = &mut source.blocks {
+                blocks.handle_source(place, packet.bytes());
+                self.repaired = Some((id, now));
+            }
+        }
         if self.sources[index].take_fresh_map() {
             self.event(IngressEvent::Mapped(id));
         }
@@ -495,7 +519,7 @@ impl Ingress {
 
     fn handle_repair(&mut self, now: Instant, datagram: &[u8], payload: Range<usize>) -> Handled {
         let payload = &datagram[payload];
-        let repaired = self.sources.iter().filter(|s| s.repair.is_some()).count();
+        let repaired = self.repaired_sources();
         let source = RepairHeader::parse(payload)
             .ok()
             .and_then(|(h, _)| self.find(Key::Ssrc(h.ssrc)).map(|i| (i, h.ssrc)))
@@ -515,6 +539,40 @@ impl Ingress {
         source.repair_packet(now);
         self.repaired = Some((source.id, now));
         Handled::Repair(source.id)
+    }
+
+    /// A repair packet of the block code, which does not say whose blocks it is about: it is from
+    /// where the source packets are.
+    fn handle_block_repair(&mut self, packet: &PacketBuf) -> Handled {
+        let (now, origin) = (packet.meta.arrival, packet.meta.origin);
+        let repaired = self.repaired_sources();
+        // A sender that sends them from another port is still known where it is the only one.
+        let only = self.sources.len() == 1;
+        let source = self
+            .sources
+            .iter_mut()
+            .filter(|s| s.origin == Some(origin) || s.origin.is_some() && only)
+            .max_by_key(|s| s.last_heard)
+            .filter(|s| s.blocks.is_some() || repaired < MAX_REPAIRED && !s.is_unconfirmed());
+        let (Some(points), Some(source)) = (self.blocks, source) else {
+            self.stats.useless_repair_packets += 1;
+            return Handled::Useless;
+        };
+        let decoder = source
+            .blocks
+            .get_or_insert_with(|| Box::new(BlockDecoder::new(points)));
+        if decoder.handle_repair(packet.bytes()).is_err() {
+            self.stats.useless_repair_packets += 1;
+            return Handled::Useless;
+        }
+        source.repair_packet(now);
+        self.repaired = Some((source.id, now));
+        Handled::Repair(source.id)
+    }
+
+    fn repaired_sources(&self) -> usize {
+        let repaired = |s: &&Source| s.repair.is_some() || s.blocks.is_some();
+        self.sources.iter().filter(repaired).count()
     }
 
     /// A packet that is sent again for want of the first.
@@ -677,7 +735,7 @@ enum Key {
 type SenderClock = (crate::time::RtpTimestamp, NtpTime);
 
 const MAX_EVENTS: usize = 256;
-/// Sources repaired at once, half a megabyte each.
+/// Sources repaired at once, half a megabyte each; of addresses, blocks take up to three times that.
 const MAX_REPAIRED: usize = 64;
 /// Report blocks in one packet (RFC 3550 section 6.4.1).
 const MAX_BLOCKS: usize = 31;

@@ -122,6 +122,22 @@ impl Receiver {
 
     /// Takes a media datagram that arrived at `now` from `origin`.
     pub fn handle_datagram(&mut self, now: Instant, origin: Origin, datagram: &[u8]) -> Received {
+        self.handle(now, origin, datagram, false)
+    }
+
+    /// Takes a datagram that arrived at the port of the block code's repair packets; otherwise as
+    /// [`handle_datagram`](Self::handle_datagram).
+    pub fn handle_repair(&mut self, now: Instant, origin: Origin, datagram: &[u8]) -> Received {
+        self.handle(now, origin, datagram, true)
+    }
+
+    fn handle(
+        &mut self,
+        now: Instant,
+        origin: Origin,
+        datagram: &[u8],
+        repair_port: bool,
+    ) -> Received {
         let Some(mut packet) = self.free.pop() else {
             self.stats.no_buffer += 1;
             return Received::NoBuffer;
@@ -129,6 +145,7 @@ impl Receiver {
         let received = if packet.fill(datagram) {
             packet.meta.arrival = now;
             packet.meta.origin = origin;
+            packet.meta.repair_port = repair_port;
             match self.ingress.handle_packet(&mut packet) {
                 Handled::Media(id) if self.follows(now, id) => {
                     packet.meta.generation = packet.meta.generation.wrapping_add(self.stream);

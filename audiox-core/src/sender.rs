@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::block::AudioRef;
 use crate::codec::Encoder;
 use crate::error::{ConfigError, ParseError, WriteError};
+use crate::fec::block::{BlockConfig, BlockEncoder, PayloadId};
 use crate::fec::symbol;
 use crate::fec::window::{RepairHeader, WindowEncoder};
 use crate::format::SampleRate;
@@ -76,6 +77,7 @@ pub struct Sender {
     timer: Option<ReportTimer>,
     goodbye: Goodbye,
     repair: Option<Repair>,
+    blocks: Option<BlockEncoder>,
     /// Share of packets lost, 0 to 1, as the encoder knows it.
     loss: f32,
     remote: Remote,
@@ -120,13 +122,15 @@ pub struct Transmit {
     pub frames: usize,
 }
 
-/// The two flows of a session.
+/// The flows of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Flow {
     /// Media, to the RTP (or raw) port.
     Media,
-    /// Repair packets, to the same port.
+    /// Repair packets and such as are sent again, to the same port.
     Repair,
+    /// Repair packets of the block code ([`Sender::set_blocks`]), to a port of their own.
+    BlockRepair,
     /// Reports, to the RTCP port, or the same one where they are multiplexed.
     Reports,
 }
@@ -179,6 +183,7 @@ impl Sender {
             timer,
             goodbye: Goodbye::No,
             repair: None,
+            blocks: None,
             loss: 0.0,
             remote: Remote::default(),
             history: None,
@@ -202,6 +207,7 @@ impl Sender {
         if self.config.framing == Framing::Raw {
             return Err(ConfigError::new("fec", "raw", "repair packets need RTP"));
         }
+        self.without_blocks("fec")?;
         if c.payload_type > 127 || c.payload_type == self.config.payload_type {
             return Err(ConfigError::new(
                 "repair type",
@@ -233,6 +239,53 @@ impl Sender {
         Ok(())
     }
 
+    /// Puts payload IDs behind the packets sent from now on, and protects them by the repair packets
+    /// of a block code ([`fec::block`](crate::fec::block)), which are due as
+    /// [`Flow::BlockRepair`]; or so in other blocks, from the next one on; or (`None`) no more.
+    ///
+    /// The code's points and the first block's number are kept from the first time on.
+    ///
+    /// # Errors
+    /// Raw framing; packets longer than [`MAX_DATAGRAM`](symbol::MAX_DATAGRAM); another repair or
+    /// retransmission beside it, whose packets have no payload IDs; blocks that cannot be. Nothing
+    /// is changed then.
+    pub fn set_blocks(&mut self, config: Option<BlockConfig>) -> Result<(), ConfigError> {
+        let Some(c) = config else {
+            self.blocks = None;
+            return Ok(());
+        };
+        let longest = self.header_len() + self.encoder.max_payload_len();
+        if self.config.framing == Framing::Raw {
+            return Err(ConfigError::new("fec", "raw", "repair packets need RTP"));
+        }
+        if longest > symbol::MAX_DATAGRAM {
+            let allowed = format!("packets of up to {} bytes", symbol::MAX_DATAGRAM);
+            return Err(ConfigError::new("packet", longest, allowed));
+        }
+        if self.repair.is_some() || self.history.is_some() {
+            let allowed = "either these, or a window's repair packets and retransmission";
+            return Err(ConfigError::new("fec", "blocks", allowed));
+        }
+        match &mut self.blocks {
+            Some(blocks) => blocks.set(c.source, c.rate),
+            None => {
+                self.blocks = Some(BlockEncoder::new(c)?);
+                Ok(())
+            }
+        }
+    }
+
+    fn without_blocks(&self, field: &'static str) -> Result<(), ConfigError> {
+        match self.blocks {
+            Some(_) => Err(ConfigError::new(
+                field,
+                "a packet without payload ID",
+                "all packets have one beside a block code",
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// Sends packets again that receivers ask for, of those sent from now on; or (`None`) no more.
     ///
     /// # Errors
@@ -250,6 +303,7 @@ impl Sender {
             let allowed = "packets to be asked for need RTP";
             return Err(ConfigError::new("nack", "raw", allowed));
         }
+        self.without_blocks("nack")?;
         if c.payload_type == self.config.payload_type || c.ssrc == self.config.ssrc {
             let value = format_args!("{} of {:#x}", c.payload_type, c.ssrc).to_string();
             let allowed = "another payload type and SSRC than the media's";
@@ -321,21 +375,21 @@ impl Sender {
         if let Some(repair) = self.poll_repair(buf) {
             return Some(repair);
         }
+        let end = buf.len().saturating_sub(self.trailer_len());
         while let Ok(header) = self.write_header(buf) {
             let Some(block) = self.packetizer.take(self.flush) else {
                 break;
             };
             let frames = block.frames();
-            let payload = buf.get_mut(header..).unwrap_or_default();
+            let payload = buf.get_mut(header..end).unwrap_or_default();
             match self.encoder.encode(block, payload) {
                 // Silence that need not travel.
                 Ok(0) => self.leave_out(frames as u64),
                 Ok(len) => {
                     self.sent(frames, len);
-                    self.protect(&buf[..header + len]);
                     return Some(Transmit {
                         flow: Flow::Media,
-                        len: header + len,
+                        len: self.protect(buf, header + len),
                         frames,
                     });
                 }
@@ -380,16 +434,16 @@ impl Sender {
         payload_len: usize,
         buf: &mut [u8],
     ) -> Result<Transmit, WriteError> {
-        let (needed, available) = (self.header_len() + payload_len, buf.len());
+        let len = self.header_len() + payload_len;
+        let (needed, available) = (len + self.trailer_len(), buf.len());
         if available < needed {
             return Err(WriteError::BufferTooSmall { needed, available });
         }
         self.write_header(buf)?;
         self.sent(frames, payload_len);
-        self.protect(&buf[..needed]);
         Ok(Transmit {
             flow: Flow::Media,
-            len: needed,
+            len: self.protect(buf, len),
             frames,
         })
     }
@@ -409,6 +463,16 @@ impl Sender {
             self.stats.retransmitted_bytes_sent = sent.bytes;
             return Some(Transmit {
                 flow: Flow::Repair,
+                len,
+                frames: 0,
+            });
+        }
+        if let Some(blocks) = &mut self.blocks {
+            let len = blocks.poll_repair(buf)?;
+            self.stats.repair_packets_sent += 1;
+            self.stats.repair_bytes_sent += (len - PayloadId::LEN) as u64;
+            return Some(Transmit {
+                flow: Flow::BlockRepair,
                 len,
                 frames: 0,
             });
@@ -486,7 +550,14 @@ impl Sender {
         // A repair packet says which packets it covers, and how long they are.
         let repair = self.repair.as_ref().map_or(0, |_| media + REPAIR_OVERHEAD);
         let again = self.history.as_ref().map_or(0, |_| media + rtx::OVERHEAD);
-        media.max(repair).max(again).max(MAX_REPORT)
+        let marked = media + self.trailer_len();
+        marked.max(repair).max(again).max(MAX_REPORT)
+    }
+
+    /// Bytes behind the payload of a media datagram; equally long packets have no padding before
+    /// them.
+    pub fn trailer_len(&self) -> usize {
+        self.blocks.as_ref().map_or(0, |_| PayloadId::LEN)
     }
 
     /// Bytes before the payload of a media datagram.
@@ -596,12 +667,19 @@ impl Sender {
         self.stats.frames_sent += frames as u64;
     }
 
-    fn protect(&mut self, datagram: &[u8]) {
+    /// Prepares for the loss of the datagram in the first `len` bytes of `buf`, and returns its
+    /// length with what is put behind it for that.
+    fn protect(&mut self, buf: &mut [u8], len: usize) -> usize {
         if let Some(history) = &mut self.history {
-            history.push(self.seq.wrapping_add(u16::MAX), datagram);
+            history.push(self.seq.wrapping_add(u16::MAX), &buf[..len]);
         }
         if let Some(repair) = &mut self.repair {
-            repair.encoder.push(datagram);
+            repair.encoder.push(&buf[..len]);
+        }
+        match &mut self.blocks {
+            // Refused is only what is no RTP packet, or for which there is no room.
+            Some(blocks) => blocks.push(buf, len).unwrap_or(len),
+            None => len,
         }
     }
 

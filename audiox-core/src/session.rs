@@ -167,6 +167,11 @@ impl Session {
         self.input.handle_datagram(now, origin, datagram)
     }
 
+    /// See [`SessionInput::handle_repair`].
+    pub fn handle_repair(&mut self, now: Instant, origin: Origin, datagram: &[u8]) -> Routed {
+        self.input.handle_repair(now, origin, datagram)
+    }
+
     /// See [`SessionInput::handle_rtcp`].
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::fec::block::Points;
 use crate::format::{Channels, PcmFormat, SampleRate};
 
 /// What an [`Ingress`](super::Ingress) expects and allows.
@@ -17,6 +18,10 @@ pub struct IngressConfig {
     pub reports: Option<ReportConfig>,
     /// RTP payload types of repair packets ([`fec::window`](crate::fec::window)). Default: none.
     pub repair_types: Vec<u8>,
+    /// Every RTP packet has a payload ID of the block code behind it
+    /// ([`fec::block`](crate::fec::block)), and repair packets come to a port of their own. Default:
+    /// `None`.
+    pub blocks: Option<Points>,
     /// Asks for lost packets; needs `reports`. Default: does not.
     pub retransmission: Option<RetransmissionConfig>,
 }
@@ -81,6 +86,7 @@ impl IngressConfig {
             idle_after: Duration::from_secs(10),
             reports: None,
             repair_types: Vec::new(),
+            blocks: None,
             retransmission: None,
         }
     }

@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use super::arrivals::Arrivals;
-use super::{Key, SenderClock, SourceId};
+use super::{Key, Origin, SenderClock, SourceId};
+use crate::fec::block::BlockDecoder;
 use crate::fec::window::WindowDecoder;
 use crate::format::SampleRate;
 use crate::packet::raw::RawFraming;
 use crate::packet::rtcp::{CompoundWriter, JitterBufferDelay, ReportBlock};
+use crate::packet::rtp::RtpPacket;
 use crate::retransmit::Requests;
 use crate::stats::SourceStats;
 use crate::time::{
@@ -27,6 +29,10 @@ pub(super) struct Source {
     pub(super) cname: Vec<u8>,
     /// Brings lost packets back, once repair packets have come.
     pub(super) repair: Option<Box<WindowDecoder>>,
+    /// The same, where packets are in blocks.
+    pub(super) blocks: Option<Box<BlockDecoder>>,
+    /// Where its packets come from, where that matters.
+    pub(super) origin: Option<Origin>,
     arrivals: Arrivals,
     /// Asks for what is missing.
     requests: Option<Requests>,
@@ -86,6 +92,8 @@ impl Source {
             clock: None,
             cname: Vec::with_capacity(MAX_CNAME),
             repair: None,
+            blocks: None,
+            origin: None,
             arrivals: Arrivals::new(),
             requests: None,
             payload_type: 0,
@@ -206,6 +214,25 @@ impl Source {
         let first = self.clock.is_none();
         self.anchor(ts, ntp);
         first
+    }
+
+    /// Writes a packet that was brought back into `out` and returns its number and length.
+    pub(super) fn poll_recovered(&mut self, out: &mut [u8]) -> Option<(ExtSeq, usize)> {
+        if let Some(repair) = &mut self.repair {
+            return repair.poll_recovered(out);
+        }
+        let blocks = self.blocks.as_mut()?;
+        while let Some(len) = blocks.poll_recovered(out) {
+            let highest = self.seq.highest()?;
+            // Blocks do not know whose packets they hold.
+            if let Ok(p) = RtpPacket::parse(&out[..len])
+                && self.key == Key::Ssrc(p.ssrc())
+                && p.seq().distance(highest.seq_num()).abs() <= MAX_MISORDER
+            {
+                return Some((self.seq.peek(p.seq()), len));
+            }
+        }
+        None
     }
 
     /// Where a packet belongs that was brought back: its media time and generation.
@@ -406,6 +433,9 @@ impl Source {
         self.clock = None;
         if let Some(repair) = &mut self.repair {
             repair.reset();
+        }
+        if let Some(blocks) = &mut self.blocks {
+            blocks.reset();
         }
         if let Some(requests) = &mut self.requests {
             requests.reset();

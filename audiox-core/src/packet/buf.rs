@@ -24,6 +24,8 @@ pub struct PacketMeta {
     pub arrival: Instant,
     /// Where it came from. Set by whoever received it.
     pub origin: Origin,
+    /// It came to the port of the block code's repair packets. Set by whoever received it.
+    pub repair_port: bool,
     /// Its sequence number, unwrapped (or synthesised, for raw framing).
     pub seq: ExtSeq,
     /// Media time of its first frame, unwrapped (or synthesised).

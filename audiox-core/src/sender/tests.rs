@@ -85,7 +85,7 @@ fn timestamps_count_the_encoders_clock_and_silence_that_need_not_travel_is_a_gap
                 let p = RtpPacket::parse(datagram).unwrap();
                 seen.push((p.seq().0, p.timestamp().0, p.marker(), p.payload()[0]));
             }
-            Flow::Repair => panic!("none was asked for"),
+            Flow::Repair | Flow::BlockRepair => panic!("none was asked for"),
             Flow::Reports => {
                 let report = Compound::parse(datagram)
                     .unwrap()
@@ -188,6 +188,51 @@ fn repair_packets_follow_the_packets_they_cover_on_either_way() {
     s.set_repair(None).unwrap();
     s.transmit_payload(4, &[9; 8], &mut buf).unwrap();
     assert!(s.poll_repair(&mut buf).is_none());
+}
+
+#[test]
+fn packets_of_a_block_are_marked_on_either_way_and_repair_packets_have_no_rtp_header() {
+    let config = BlockConfig {
+        source: 2,
+        rate: 500,
+        first_block: 9,
+        ..BlockConfig::default()
+    };
+    let mut raw = sender(Framing::Raw);
+    assert_eq!(raw.set_blocks(Some(config)).unwrap_err().field, "fec");
+    let mut s = sender(Framing::Rtp);
+    let bad = BlockConfig {
+        source: 0,
+        ..config
+    };
+    assert_eq!(s.set_blocks(Some(bad)).unwrap_err().field, "source");
+    s.set_blocks(Some(config)).unwrap();
+    assert_eq!(s.trailer_len(), PayloadId::LEN);
+    let mut buf = vec![0; s.max_datagram()];
+    let needed = RTP_HEADER + 8 + PayloadId::LEN;
+    let short = s.transmit_payload(4, &[0; 8], &mut buf[..needed - 1]);
+    let available = needed - 1;
+    assert_eq!(short, Err(WriteError::BufferTooSmall { needed, available }));
+    let t = s.transmit_payload(4, &[1; 8], &mut buf).unwrap();
+    let (id, rtp) = PayloadId::split_source(&buf[..t.len]).unwrap();
+    assert_eq!((id.block, id.symbol, id.source), (9, 0, 2));
+    assert_eq!(RtpPacket::parse(rtp).unwrap().payload(), [1; 8]);
+    assert!(s.poll_repair(&mut buf).is_none());
+    // A short packet, by the encoder: padded to be as long as the first.
+    s.push(AudioRef::new(&[0.5; 3], Channels::MONO));
+    s.finish();
+    let mut poll = || s.poll_transmit(START, &mut buf).map(|t| (t, buf.clone()));
+    let (t, bytes) = poll().unwrap();
+    let (id, rtp) = PayloadId::split_source(&bytes[..t.len]).unwrap();
+    assert_eq!((t.flow, id.symbol, rtp.len()), (Flow::Media, 1, 20));
+    assert_eq!(RtpPacket::parse(rtp).unwrap().payload().len(), 6);
+    let (t, bytes) = poll().unwrap();
+    assert_eq!((t.flow, t.len), (Flow::BlockRepair, 26));
+    PayloadId::split_repair(&bytes[..t.len]).unwrap();
+    let (t, _) = poll().unwrap();
+    assert_eq!(t.flow, Flow::Reports);
+    assert_eq!(s.stats().repair_packets_sent, 1);
+    assert_eq!(s.stats().repair_bytes_sent, 20);
 }
 
 #[test]

@@ -130,6 +130,16 @@ impl SessionInput {
 
     /// Takes a media datagram that arrived at `now` from `origin`, copying it into a buffer.
     pub fn handle_datagram(&mut self, now: Instant, origin: Origin, datagram: &[u8]) -> Routed {
+        self.copy(now, origin, datagram, false)
+    }
+
+    /// Takes a datagram that arrived at the port of the block code's repair packets; otherwise as
+    /// [`handle_datagram`](Self::handle_datagram).
+    pub fn handle_repair(&mut self, now: Instant, origin: Origin, datagram: &[u8]) -> Routed {
+        self.copy(now, origin, datagram, true)
+    }
+
+    fn copy(&mut self, now: Instant, origin: Origin, datagram: &[u8], repair_port: bool) -> Routed {
         let Some(mut packet) = self.acquire() else {
             return Routed::NoBuffer;
         };
@@ -140,6 +150,7 @@ impl SessionInput {
         }
         packet.meta.arrival = now;
         packet.meta.origin = origin;
+        packet.meta.repair_port = repair_port;
         self.handle_packet(packet)
     }
 

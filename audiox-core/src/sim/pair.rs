@@ -351,6 +351,7 @@ impl Pair {
             let bytes = &self.datagram[..t.len];
             match t.flow {
                 Flow::Media | Flow::Repair => self.forward.handle(self.now, MEDIA, bytes),
+                Flow::BlockRepair => self.forward.handle(self.now, BLOCK_REPAIR, bytes),
                 Flow::Reports if self.setup.reports => {
                     self.forward.handle(self.now, REPORTS, bytes)
                 }
@@ -364,11 +365,15 @@ impl Pair {
         while let Some(d) = self.forward.poll_output(self.now) {
             self.digest.word(d.number << 1 | u64::from(d.copy));
             self.digest.word(d.due.as_nanos());
-            if d.tag == MEDIA {
-                self.receiver.handle_datagram(now, Origin(0), d.bytes);
-            } else {
+            match d.tag {
+                MEDIA => {
+                    self.receiver.handle_datagram(now, Origin(0), d.bytes);
+                }
+                BLOCK_REPAIR => {
+                    self.receiver.handle_repair(now, Origin(0), d.bytes);
+                }
                 // What is malformed is counted.
-                let _ = self.receiver.handle_rtcp(now, d.bytes);
+                _ => drop(self.receiver.handle_rtcp(now, d.bytes)),
             }
         }
         let now = self.sender_clock.local(self.now);
@@ -458,6 +463,7 @@ fn make_sender(
         window,
         rate,
     }))?;
+    sender.set_blocks(setup.blocks)?;
     sender.set_retransmission(setup.retransmission.map(|packets| RetransmissionConfig {
         payload_type: AGAIN_TYPE,
         ssrc: ssrc.rotate_left(1) ^ 1,
@@ -481,6 +487,7 @@ const CODING_NOISE: f32 = 1.0 / 16.0;
 /// The link's tags.
 const MEDIA: usize = 0;
 const REPORTS: usize = 1;
+const BLOCK_REPAIR: usize = 2;
 
 const PAYLOAD_TYPE: u8 = 96;
 const REPAIR_TYPE: u8 = 118;

@@ -2,6 +2,7 @@
 
 use audiox_core::block::{AudioMut, AudioRef};
 use audiox_core::codec::{Decoder, PcmCoding, PcmDecoder, PcmEncoder};
+use audiox_core::fec::block::BlockConfig;
 use audiox_core::format::{Channels, SampleRate, StreamFormat};
 use audiox_core::ingress::{Handled, Ingress, IngressConfig, IngressFraming, Origin, ReportConfig};
 use audiox_core::packet::Framing;
@@ -84,13 +85,24 @@ fn at(step: u64) -> Instant {
 
 #[test]
 fn a_stream_through_loss_reordering_and_restarts_asks_nothing_of_the_allocator() {
+    stream(None);
+}
+
+#[test]
+fn blocks_that_are_made_and_solved_ask_nothing_of_the_allocator() {
+    stream(Some(BlockConfig::default()));
+}
+
+fn stream(blocks: Option<BlockConfig>) {
     let mut sender = sender(at(0));
+    sender.set_blocks(blocks).unwrap();
     let mut config = ReceiverConfig::new(IngressFraming::Rtp(vec![(96, FORMAT.rate)]));
     config.ingress.reports = Some(ReportConfig {
         ssrc: 9,
         cname: "ear".into(),
         bandwidth: 1_600_000,
     });
+    config.ingress.blocks = blocks.map(|b| b.points);
     let mut receiver = Receiver::new(config, decoders(), at(0)).unwrap();
     let mut wire = Wire::new();
     let input = [0.25f32; FRAMES * 2];
@@ -108,6 +120,9 @@ fn a_stream_through_loss_reordering_and_restarts_asks_nothing_of_the_allocator()
             while let Some(t) = sender.poll_transmit(now, &mut datagram) {
                 match t.flow {
                     Flow::Media | Flow::Repair => wire.send(step, &datagram[..t.len]),
+                    Flow::BlockRepair => {
+                        let _ = receiver.handle_repair(now, Origin(0), &datagram[..t.len]);
+                    }
                     Flow::Reports => receiver.handle_rtcp(now, &datagram[..t.len]).unwrap(),
                 }
             }
@@ -132,6 +147,8 @@ fn a_stream_through_loss_reordering_and_restarts_asks_nothing_of_the_allocator()
     );
     assert!(sender.stats().reports_received > 100);
     assert_eq!(receiver.playout_stats().buffers_dropped, 0);
+    let recovered = receiver.source_stats().unwrap().packets_recovered;
+    assert_eq!(recovered > 1_000, blocks.is_some(), "{recovered}");
 }
 
 #[test]

@@ -121,7 +121,8 @@ impl BlockEncoder {
         if !is_rtp || len > MAX_DATAGRAM {
             return None;
         }
-        let max_padded = (len + room_for_padding(datagram)).min(buf.len());
+        let room = buf.len().saturating_sub(PayloadId::LEN);
+        let max_padded = (len + room_for_padding(datagram)).min(room);
         // The block's length; that of the longest of late where a block begins.
         let goal = match self.held {
             0 => self.longest.max(len),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{AGAIN_TYPE, PAYLOAD_TYPE, Pair, REPAIR_TYPE};
 use crate::codec::{CodecFactory, CodecSpec, Decoder, Encoder, EncodingName, PcmCoding};
 use crate::error::ConfigError;
+use crate::fec::block::{BlockConfig, PayloadId};
 use crate::format::{Channels, PcmFormat, SampleFormat, SampleRate, StreamFormat};
 use crate::ingress::{self, IngressFraming, ReportConfig};
 use crate::packet::{Framing, rtx};
@@ -39,6 +40,7 @@ pub struct PairBuilder {
     first_timestamp: Option<RtpTimestamp>,
     reports: bool,
     repair: Option<(usize, u32)>,
+    blocks: Option<BlockConfig>,
     retransmission: Option<usize>,
     seed: Option<u64>,
 }
@@ -79,6 +81,7 @@ pub(super) struct Setup {
     pub(super) first_timestamp: Option<RtpTimestamp>,
     pub(super) reports: bool,
     pub(super) repair: Option<(usize, u32)>,
+    pub(super) blocks: Option<BlockConfig>,
     pub(super) retransmission: Option<usize>,
     pub(super) seed: u64,
     /// The probe's sample format; `None` for a tone.
@@ -111,6 +114,7 @@ impl PairBuilder {
             first_timestamp: None,
             reports: true,
             repair: None,
+            blocks: None,
             retransmission: None,
             seed: None,
         }
@@ -240,6 +244,13 @@ impl PairBuilder {
         self
     }
 
+    /// Repair packets of the block code, on a port of their own
+    /// ([`Sender::set_blocks`](crate::sender::Sender::set_blocks)).
+    pub fn blocks(mut self, config: BlockConfig) -> Self {
+        self.blocks = Some(config);
+        self
+    }
+
     /// The receiver asks for lost packets and the sender, which remembers this many, sends them
     /// again ([`retransmit`](crate::retransmit)); needs reports.
     pub fn retransmission(mut self, packets: usize) -> Self {
@@ -299,6 +310,7 @@ impl PairBuilder {
             first_timestamp: self.first_timestamp,
             reports: self.reports && self.framing == Framing::Rtp,
             repair: self.repair,
+            blocks: self.blocks,
             retransmission: self.retransmission,
             seed: self.seed.unwrap_or(0),
         })
@@ -334,6 +346,10 @@ impl Setup {
         if self.repair.is_some() {
             config.max_datagram += REPAIR_OVERHEAD;
             config.ingress.repair_types = vec![REPAIR_TYPE];
+        }
+        if let Some(blocks) = self.blocks {
+            config.max_datagram += PayloadId::LEN;
+            config.ingress.blocks = Some(blocks.points);
         }
         if self.retransmission.is_some() {
             config.max_datagram += rtx::OVERHEAD;
