@@ -178,7 +178,12 @@ impl Receiver {
     /// # Errors
     /// It is malformed (counted).
     pub fn handle_rtcp(&mut self, now: Instant, datagram: &[u8]) -> Result<(), ParseError> {
-        self.ingress.handle_rtcp(now, datagram)
+        let before = self.said_bye();
+        let outcome = self.ingress.handle_rtcp(now, datagram);
+        if self.said_bye() && !before {
+            self.playout.finish();
+        }
+        outcome
     }
 
     /// Fills the whole of `out`, whose first frame is heard at `now`. See [`Playout::pull`].
@@ -248,6 +253,11 @@ impl Receiver {
     /// Packet buffers in all, free and waiting: constant, whatever comes.
     pub fn buffers(&self) -> usize {
         self.free.len() + self.playout.packets_buffered()
+    }
+
+    /// Whether the followed sender has said that it ends.
+    fn said_bye(&self) -> bool {
+        self.current.is_some_and(|c| self.ingress.said_bye(c.id))
     }
 
     /// Whether `id` is the sender to hear, now that a packet of it is here.

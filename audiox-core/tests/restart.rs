@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use audiox_core::format::{Channels, SampleRate};
+use audiox_core::playout::Profile;
 use audiox_core::sim::{LinkConfig, Pair, PairBuilder, PairReport, Restart};
 
 const MS: Duration = Duration::from_millis(1);
@@ -26,6 +27,19 @@ fn assert_one_gap(report: &PairReport, at_most: Duration) {
     let limit = SampleRate::HZ_8000.frames_in(at_most);
     assert!((1..=limit).contains(&probe.missing), "{}", probe.missing);
     assert_eq!(probe.delay_changes, 0, "the latency is the same afterwards");
+}
+
+#[test]
+fn a_goodbye_ends_the_sound_and_nothing_is_made_up() {
+    let mut pair = Pair::builder()
+        .playout(Profile::Balanced.config())
+        .build()
+        .unwrap();
+    pair.run_for(Duration::from_secs(10));
+    pair.finish_sender();
+    let report = pair.run_for(Duration::from_secs(2));
+    assert_eq!(report.playout.concealed_samples, 0, "{report}");
+    assert!(!pair.receiver().playout().is_playing());
 }
 
 #[test]
