@@ -51,6 +51,8 @@ pub struct Diagnosis {
 pub enum LossPattern {
     /// None was.
     None,
+    /// That cannot be told: the packets bear no numbers (raw streams).
+    Unknown,
     /// One at a time, as on a noisy line.
     Single,
     /// In runs, as where a queue overflows or a radio fades.
@@ -133,6 +135,10 @@ impl fmt::Display for Diagnosis {
         )?;
         match self.pattern {
             LossPattern::None => writeln!(f, "Nothing was lost.")?,
+            LossPattern::Unknown => writeln!(
+                f,
+                "The packets bear no numbers, so how many were lost cannot be told."
+            )?,
             LossPattern::Single => writeln!(
                 f,
                 "{:.2} % were lost, one at a time: a noisy line or radio. Redundancy of one packet would bring them back.",
@@ -176,6 +182,16 @@ impl fmt::Display for Diagnosis {
             writeln!(f, "The sender started over {} times.", self.restarts)?;
         }
         match self.drift {
+            Some(d) if d.ppm.abs() > IMPOSSIBLE_PPM => writeln!(
+                f,
+                "{:.1} % {} sound comes than the rate says, more than clocks differ: {}the rate is not what was announced.",
+                d.ppm.abs() / 1e4,
+                if d.ppm > 0.0 { "more" } else { "less" },
+                match self.pattern {
+                    LossPattern::Unknown => "packets are lost, or ",
+                    _ => "",
+                }
+            )?,
             Some(d) if d.ppm.abs() > 3.0 * d.sigma_ppm + NOTABLE_PPM => writeln!(
                 f,
                 "The sender's clock is {:.1} ppm {} than this machine's (±{:.1}): {:.0} ms an hour, which playout resamples away.",
@@ -226,6 +242,7 @@ struct Seen {
     frames: u32,
     stalls: u64,
     longest_stall: Duration,
+    synthesised: bool,
 }
 
 impl Seen {
@@ -256,6 +273,7 @@ impl Seen {
             self.reordered += u64::from(!a.recovered);
         }
         self.packets += 1;
+        self.synthesised |= a.synthesised;
         self.first.get_or_insert(*a);
         self.last = Some(*a);
         self.generation = a.generation;
@@ -287,6 +305,7 @@ impl Seen {
             packets: self.packets,
             lost,
             pattern: match lost {
+                _ if self.synthesised => LossPattern::Unknown,
                 0 => LossPattern::None,
                 _ if mean < BURSTY => LossPattern::Single,
                 _ => LossPattern::Bursts { mean, longest },
@@ -313,3 +332,5 @@ const BURSTY: f64 = 1.5;
 /// More of the sound made up than the best profile would, before one is too daring.
 const TOLERATED: f64 = 0.003;
 const NOTABLE_PPM: f64 = 1.0;
+/// The worst oscillators are off by some hundred.
+const IMPOSSIBLE_PPM: f64 = 1_000.0;

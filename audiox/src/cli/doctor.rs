@@ -112,6 +112,7 @@ fn listen(args: &DoctorArgs, output: &mut Output) -> Result<Vec<(String, Trace)>
 fn diagnosis(name: &str, d: &Diagnosis) -> serde_json::Value {
     let (pattern, mean, longest) = match d.pattern {
         LossPattern::None => ("none", 0.0, 0),
+        LossPattern::Unknown => ("unknown", 0.0, 0),
         LossPattern::Single => ("single", 1.0, 1),
         LossPattern::Bursts { mean, longest } => ("bursts", mean, longest),
     };
