@@ -256,6 +256,18 @@ impl Playout {
         self.timeline.is_adaptive()
     }
 
+    /// Sets the least delay to aim at from now on, up to 10 s, whatever it was made with: what
+    /// video or another stream needs to keep in step. Where it exceeds the greatest, that counts.
+    /// A fixed latency stays as it is.
+    pub fn set_min_delay(&mut self, min: Duration) {
+        self.timeline.set_min_delay(min);
+    }
+
+    /// Sets the greatest delay to aim at from now on, up to 10 s. A fixed latency stays as it is.
+    pub fn set_max_delay(&mut self, max: Duration) {
+        self.timeline.set_max_delay(max);
+    }
+
     /// By how much the sender's clock is fast against the device's; `None` where that is not
     /// corrected or not known yet.
     pub fn drift(&self) -> Option<DriftEstimate> {

@@ -182,6 +182,36 @@ fn a_machine_that_sleeps() {
 }
 
 #[test]
+fn bounds_of_the_delay_are_moved_while_it_plays() {
+    for profile in Profile::ALL {
+        let mut ear = Ear::new(&profile.config());
+        let ms = Duration::from_millis;
+        let delay = |ear: &Ear| ear.playout.ledger().jitter_buffer;
+        ear.seconds(5);
+        assert!(delay(&ear) < ms(60));
+        ear.playout.set_max_delay(ms(800));
+        ear.playout.set_min_delay(ms(700));
+        ear.seconds(40);
+        assert!(
+            (ms(650)..ms(850)).contains(&delay(&ear)),
+            "{:?}",
+            delay(&ear)
+        );
+        ear.playout.set_min_delay(ms(0));
+        ear.playout.set_max_delay(ms(100));
+        ear.recovers();
+        assert!(delay(&ear) < ms(110), "{:?}", delay(&ear));
+        assert_eq!(ear.playout.stats().resyncs, 0);
+        // What a fixed latency is made with is what it keeps.
+        let mut fixed = Ear::new(&PlayoutConfig::fixed(ms(60)));
+        fixed.seconds(5);
+        fixed.playout.set_min_delay(ms(700));
+        fixed.recovers();
+        assert!(delay(&fixed) < ms(70));
+    }
+}
+
+#[test]
 fn a_clock_that_jumps() {
     Ear::all(|mut ear| {
         ear.seconds(5);

@@ -133,6 +133,11 @@ impl PlayoutPolicy {
         self.last_stretch = Some(now);
     }
 
+    /// Sets [`PolicyConfig::skip_above`].
+    pub fn set_skip_above(&mut self, delay: i64) {
+        self.config.skip_above = delay;
+    }
+
     /// Forgets the past.
     pub fn reset(&mut self) {
         self.last_stretch = None;

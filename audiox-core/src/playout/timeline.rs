@@ -145,7 +145,7 @@ impl Timeline {
             Latency::Adaptive(delay) => PolicyConfig {
                 slack_above: SLACK_ABOVE,
                 slack_below: SLACK_BELOW,
-                skip_above: signed(delay.max).saturating_add(SKIP_BEYOND_MAX),
+                skip_above: skip_above(delay.max),
                 stretch: Stretch::Allowed,
             },
         };
@@ -406,6 +406,19 @@ impl Timeline {
     pub(super) fn hold_back(&mut self, by: Duration) {
         if let Aim::Fixed(latency) = &mut self.aim {
             *latency = latency.saturating_sub(signed(by)).max(0);
+        }
+    }
+
+    pub(super) fn set_min_delay(&mut self, min: Duration) {
+        if let (Aim::Adaptive, Some(e)) = (self.aim, &mut self.estimator) {
+            e.set_min(min);
+        }
+    }
+
+    pub(super) fn set_max_delay(&mut self, max: Duration) {
+        if let (Aim::Adaptive, Some(e)) = (self.aim, &mut self.estimator) {
+            e.set_max(max);
+            self.policy.set_skip_above(skip_above(max));
         }
     }
 
@@ -685,6 +698,10 @@ impl Timeline {
             self.stats.buffers_dropped += 1;
         }
     }
+}
+
+fn skip_above(max: Duration) -> i64 {
+    signed(max).saturating_add(SKIP_BEYOND_MAX)
 }
 
 fn signed(d: Duration) -> i64 {
