@@ -1,4 +1,4 @@
-//! Every WAV file of a folder.
+//! Every audio file of a folder.
 
 use std::cmp::Ordering;
 use std::ffi::OsStr;
@@ -20,6 +20,20 @@ use crate::wav::WavSource;
 /// [`SourceError::Io`] where the folder cannot be read; [`SourceError::Malformed`] where no such
 /// file is in it; whatever [`WavSource::open`] says of the first file that cannot be read.
 pub fn load_folder(path: impl AsRef<Path>) -> Result<Vec<WavSource>, SourceError> {
+    let files = list_folder(path.as_ref(), &WAV_EXTENSIONS)?;
+    files.iter().map(WavSource::open).collect()
+}
+
+/// The files that lie directly in the folder `path` and whose names end in one of `extensions`,
+/// capitals or not, in natural order. Names that begin with a full stop are left out.
+///
+/// # Errors
+/// [`SourceError::Io`] where the folder cannot be read; [`SourceError::Malformed`] where no such
+/// file is in it.
+pub fn list_folder(
+    path: impl AsRef<Path>,
+    extensions: &[&str],
+) -> Result<Vec<PathBuf>, SourceError> {
     let path = path.as_ref();
     let io = |source| SourceError::Io {
         what: path.display().to_string(),
@@ -32,27 +46,28 @@ pub fn load_folder(path: impl AsRef<Path>) -> Result<Vec<WavSource>, SourceError
         if file.is_dir() {
             continue;
         }
-        if is_wav(&file) {
+        if is_one_of(extensions, &file) {
             files.push(file);
         } else {
             others += 1;
         }
     }
     if files.is_empty() {
+        let patterns: Vec<String> = extensions.iter().map(|e| format!("*.{e}")).collect();
         return Err(SourceError::Malformed(format!(
             "{}: no audio in this folder; looked for {}, found {others} other files",
             path.display(),
-            EXTENSIONS.map(|e| format!("*.{e}")).join(", "),
+            patterns.join(", "),
         )));
     }
     files.sort_by(|a, b| natural(&name(a), &name(b)));
-    files.iter().map(WavSource::open).collect()
+    Ok(files)
 }
 
-fn is_wav(file: &Path) -> bool {
+fn is_one_of(extensions: &[&str], file: &Path) -> bool {
     let hidden = name(file).starts_with('.');
     let extension = file.extension().and_then(OsStr::to_str).unwrap_or_default();
-    !hidden && EXTENSIONS.iter().any(|e| e.eq_ignore_ascii_case(extension))
+    !hidden && extensions.iter().any(|e| e.eq_ignore_ascii_case(extension))
 }
 
 fn name(file: &Path) -> String {
@@ -93,7 +108,12 @@ fn split_digits(text: &str) -> (&str, &str) {
     (digits.trim_start_matches('0'), rest)
 }
 
-const EXTENSIONS: [&str; 4] = ["wav", "wave", "bwf", "rf64"];
+/// What names of WAV files end in.
+pub const WAV_EXTENSIONS: [&str; 4] = ["wav", "wave", "bwf", "rf64"];
+/// What names of audio files end in that are read, WAV among them.
+pub const EXTENSIONS: [&str; 13] = [
+    "wav", "wave", "bwf", "rf64", "flac", "mp3", "ogg", "oga", "opus", "aac", "m4a", "m4b", "mp4",
+];
 
 #[cfg(test)]
 mod tests {

@@ -3,9 +3,11 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`wav`] | WAV, RF64 and BW64 files, streamed in and out |
-//! | [`folder`] | every WAV file of a folder |
+//! | `compressed` | FLAC, MP3, Ogg Vorbis and AAC files as sources (feature `compressed`) |
+//! | [`kind`] | what a file is, by its content |
+//! | [`folder`] | every audio file of a folder |
 //! | [`signal`] | tones, sweeps, noise, silence, impulses |
-//! | [`decorate`] | loops, gain, start offset and length limit around any source |
+//! | [`decorate`] | loops, gain, start offset, length limit and another rate around any source |
 //! | [`raw`] | PCM without a header: pipes, standard input and output; a sink for nothing |
 //! | [`prefetch`] | a read-ahead thread, so that a pacing thread never waits for a disk |
 //!
@@ -38,18 +40,24 @@
 //! [`Sink`]: audiox_core::source::Sink
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "compressed")]
+pub mod compressed;
 pub mod decorate;
 pub mod folder;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod kind;
 pub mod prefetch;
 pub mod raw;
 pub mod signal;
 pub mod wav;
 
-pub use decorate::{Amplified, Looped, Repeat, Skip, Take};
-pub use folder::load_folder;
+#[cfg(feature = "compressed")]
+pub use compressed::CompressedSource;
+pub use decorate::{Amplified, Looped, Repeat, Resampled, Skip, Take};
+pub use folder::{list_folder, load_folder};
+pub use kind::FileKind;
 pub use prefetch::{Filled, Prefetch, PrefetchConfig, PrefetchReader};
 pub use raw::{NullSink, RawSink, RawSource};
 pub use signal::{Colour, Signal};

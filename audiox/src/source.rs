@@ -2,8 +2,8 @@
 //!
 //! | text | source |
 //! | --- | --- |
-//! | `take1.wav` | a WAV file |
-//! | `recordings/` | every WAV file of a folder, a stream each, in natural order |
+//! | `take1.wav`, `song.flac` | a file: WAV, FLAC, MP3, Ogg Vorbis, AAC (`.aac`, `.m4a`); its content says which |
+//! | `recordings/` | every such file of a folder, a stream each, in natural order |
 //! | `tone:440` | a sine; `tone:440+880` has one frequency for each channel |
 //! | `sweep:20-20000` | a sine that moves between two frequencies, in 10 s unless told otherwise |
 //! | `noise:white`, `noise:pink` | noise, different in each channel |
@@ -25,7 +25,9 @@ use audiox_core::ConfigError;
 use audiox_core::convert::Gain;
 use audiox_core::format::{Channels, PcmFormat, SampleFormat, SampleRate, StreamFormat};
 use audiox_core::source::{Source, SourceError};
-use audiox_io::{Amplified, Looped, RawSource, Repeat, Skip, Take, WavSource, load_folder};
+use audiox_io::{
+    Amplified, CompressedSource, FileKind, Looped, RawSource, Repeat, Skip, Take, WavSource, folder,
+};
 
 use crate::Error;
 
@@ -117,28 +119,60 @@ pub fn sources_from_str(text: &str, options: &SourceOptions) -> Result<Vec<OpenS
             notices: Vec::new(),
         }]
     } else if text.contains("://") || is_description(text) {
-        let allowed = "streams are received with `audiox recv`; a source to send is a WAV file, \
+        let allowed = "streams are received with `audiox recv`; a source to send is a file, \
                        a folder, - or tone: sweep: noise: silence: impulse:";
         return Err(ConfigError::new("source", text, allowed).into());
     } else if Path::new(text).is_dir() {
-        load_folder(text)?
-            .into_iter()
-            .map(OpenSource::from)
-            .collect()
+        let files = folder::list_folder(text, &folder::EXTENSIONS)?;
+        files.iter().map(open_file).collect::<Result<_, _>>()?
     } else {
-        vec![
-            WavSource::open(text)
-                .map_err(|e| not_found(text, e))?
-                .into(),
-        ]
+        vec![open_file(text).map_err(|e| not_found(text, e))?]
     };
     found.into_iter().map(|s| s.with(options)).collect()
 }
 
+/// Opens a file of any kind that is read here; what it is, its content says.
+///
+/// # Errors
+/// It cannot be read, is damaged, or no such file.
+pub fn open_file(path: impl AsRef<Path>) -> Result<OpenSource, SourceError> {
+    let path = path.as_ref();
+    let kind = FileKind::of_file(path)?;
+    match kind {
+        FileKind::Wav => Ok(WavSource::open(path)?.into()),
+        FileKind::Flac
+        | FileKind::Mp3
+        | FileKind::Aac
+        | FileKind::Mp4
+        | FileKind::OggVorbis
+        | FileKind::OggFlac => Ok(CompressedSource::open(path)?.into()),
+        // What should be a WAV file is told what is wrong with it; behind rubbish MP3 is searched.
+        FileKind::Unknown if has_extension(path, &["mp3", "aac"]) => {
+            Ok(CompressedSource::open(path)?.into())
+        }
+        FileKind::Unknown if has_extension(path, &folder::WAV_EXTENSIONS) => {
+            Ok(WavSource::open(path)?.into())
+        }
+        FileKind::Unknown => Err(SourceError::Unsupported(format!(
+            "{}: not an audio file that is known here; {} are read",
+            path.display(),
+            FileKind::READ
+        ))),
+        other => Err(SourceError::Unsupported(format!(
+            "{}: this is {other}; {} are read",
+            path.display(),
+            FileKind::READ
+        ))),
+    }
+}
+
+fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    path.extension()
+        .is_some_and(|e| extensions.iter().any(|known| e.eq_ignore_ascii_case(known)))
+}
+
 fn is_description(text: &str) -> bool {
-    Path::new(text)
-        .extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case("sdp"))
+    has_extension(Path::new(text), &["sdp"])
 }
 
 /// A word with a colon that names no file was meant as a signal.
@@ -168,6 +202,19 @@ impl From<WavSource> for OpenSource {
             endless: false,
             notices: wav.notices().to_vec(),
             source: Box::new(wav),
+        }
+    }
+}
+
+impl From<CompressedSource> for OpenSource {
+    fn from(file: CompressedSource) -> Self {
+        Self {
+            name: file.name().to_owned(),
+            sample: file.sample(),
+            path: Some(PathBuf::from(file.name())),
+            endless: false,
+            notices: file.notices().to_vec(),
+            source: Box::new(file),
         }
     }
 }

@@ -245,6 +245,15 @@ pub(crate) fn check_rate(rate: SampleRate) -> Result<(), ConfigError> {
     ))
 }
 
+/// The lowest rate that libopus takes and that holds all of `rate`, or its highest.
+pub(crate) fn rate_above(rate: SampleRate) -> SampleRate {
+    let holds = RATES.iter().filter(|r| **r >= rate.get());
+    holds
+        .min()
+        .and_then(|r| SampleRate::new(*r).ok())
+        .unwrap_or(SampleRate::HZ_48000)
+}
+
 /// Whether a packet of `frames` is one that Opus makes; says which there are.
 pub(crate) fn check_frames(rate: SampleRate, frames: usize) -> Result<(), ConfigError> {
     let fits =
@@ -349,6 +358,19 @@ mod tests {
             ..config
         };
         assert_eq!(config.check(STEREO, 4_800), Ok(()));
+    }
+
+    #[test]
+    fn other_rates_are_resampled_to_one_that_holds_them() {
+        for (rate, taken) in [
+            (8_000, 8_000),
+            (11_025, 12_000),
+            (44_100, 48_000),
+            (96_000, 48_000),
+        ] {
+            let rate = SampleRate::new(rate).unwrap();
+            assert_eq!(rate_above(rate).get(), taken);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@ use audiox_core::codec::{CodecFactory, CodecRegistry, CodecSpec, Decoder, Encode
 use audiox_core::error::ConfigError;
 use audiox_core::format::{Channels, SampleRate};
 
-use crate::config::OpusConfig;
+use crate::config::{OpusConfig, rate_above};
 use crate::decoder::OpusDecoder;
 use crate::encoder::OpusEncoder;
 use crate::params::OpusParams;
@@ -72,6 +72,10 @@ impl CodecFactory for OpusFactory {
         self.check(spec)?;
         let decoder = OpusDecoder::new(&self.config, spec.format(), max_frames)?;
         Ok(Box::new(decoder))
+    }
+
+    fn rate_for(&self, rate: SampleRate) -> SampleRate {
+        rate_above(rate)
     }
 
     /// RFC 7587 section 7: always `opus/48000/2`, so that two sides agree whatever they send.

@@ -350,6 +350,10 @@ impl RedFactory {
 }
 
 impl CodecFactory for RedFactory {
+    fn rate_for(&self, rate: SampleRate) -> SampleRate {
+        self.codecs.rate_for(&self.encoding, rate)
+    }
+
     fn encoder(&self, spec: &CodecSpec, frames: usize) -> Result<Box<dyn Encoder>, ConfigError> {
         let inner = self.codecs.encoder(&self.inner(spec), frames)?;
         // PCM knows how long its packets are: such as never fit a block are a mistake.

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use super::{CodecSpec, Decoder, Encoder, EncodingName, PcmCoding, PcmDecoder, PcmEncoder};
 use crate::error::ConfigError;
+use crate::format::SampleRate;
 
 /// Makes the encoders and decoders of one encoding.
 pub trait CodecFactory: Send + Sync {
@@ -22,6 +23,12 @@ pub trait CodecFactory: Send + Sync {
     /// The encoding cannot carry this rate, channel count or packet length.
     fn decoder(&self, spec: &CodecSpec, max_frames: usize)
     -> Result<Box<dyn Decoder>, ConfigError>;
+
+    /// The rate to encode audio of `rate` at: `rate` itself where the encoding carries it, else
+    /// the one to resample to.
+    fn rate_for(&self, rate: SampleRate) -> SampleRate {
+        rate
+    }
 
     /// What SDP's `a=rtpmap` calls a stream of `spec`. It is the same but for encodings whose
     /// clock and channel count are fixed whatever they carry.
@@ -93,6 +100,12 @@ impl CodecRegistry {
         max_frames: usize,
     ) -> Result<Box<dyn Decoder>, ConfigError> {
         self.find(spec)?.decoder(spec, max_frames)
+    }
+
+    /// The rate to encode audio of `rate` at by `encoding`; `rate` where that is not registered.
+    pub fn rate_for(&self, encoding: &EncodingName, rate: SampleRate) -> SampleRate {
+        let found = self.factories.iter().find(|(n, _)| n == encoding);
+        found.map_or(rate, |(_, factory)| factory.rate_for(rate))
     }
 
     /// What SDP's `a=rtpmap` calls a stream of `spec`.

@@ -155,3 +155,66 @@ fn decorators_combine() {
     assert_eq!(noise.read(&mut out).unwrap(), 4);
     assert_eq!(out[..4], out[4..]);
 }
+
+/// A 500 Hz tone's error against the formula, over `frames` from `first` on.
+fn off_tone(out: &[f32], first: u64, rate: u32) -> f32 {
+    let expected = |i: usize| {
+        let t = (first + i as u64) as f64 / f64::from(rate);
+        (std::f64::consts::TAU * 500.0 * t).sin() as f32
+    };
+    let pairs = out.iter().enumerate();
+    pairs.fold(0.0, |most, (i, x)| most.max((x - expected(i)).abs()))
+}
+
+#[test]
+fn another_rate_keeps_every_place_and_the_length() {
+    for (from, to) in [
+        (44_100, 48_000),
+        (48_000, 8_000),
+        (11_025, 12_000),
+        (96_000, 44_100),
+    ] {
+        let format = StreamFormat::new(SampleRate::new(from).unwrap(), Channels::MONO);
+        let tone = Signal::tone(format, 500.0, Gain::UNITY).unwrap();
+        let tone = Take::new(Box::new(tone), u64::from(from) * 2 + 1);
+        let rate = SampleRate::new(to).unwrap();
+        let mut source = Resampled::new(Box::new(tone), rate).unwrap();
+        assert_eq!(source.format().rate, rate);
+        let length = (u64::from(from) * 2 + 1) * u64::from(to) / u64::from(from);
+        assert_eq!(source.frames_left(), Some(length));
+        let (mut all, mut piece) = (Vec::new(), [0.0; 997]);
+        loop {
+            match source.read(&mut piece).unwrap() {
+                0 => break,
+                n => all.extend_from_slice(&piece[..n]),
+            }
+        }
+        assert_eq!(all.len() as u64, length);
+        let edge = to as usize / 100;
+        let heard = &all[edge..all.len() - edge];
+        let off = off_tone(heard, edge as u64, to);
+        assert!(off < 1e-4, "{from} to {to}: {off}");
+        for frame in [0, 1, 12_345 % length, length / 2, length - 1] {
+            source.seek(frame).unwrap();
+            assert_eq!(source.frames_left(), Some(length - frame));
+            let n = source.read(&mut piece).unwrap();
+            assert!(
+                n > 0 && piece[..n] == all[frame as usize..][..n],
+                "{from} to {to}: {frame}"
+            );
+        }
+        source.seek(length + 10).unwrap();
+        assert_eq!(source.read(&mut piece).unwrap(), 0);
+    }
+}
+
+#[test]
+fn rates_too_far_apart_are_refused() {
+    let rate = SampleRate::new(384_000).unwrap();
+    let slow = StreamFormat::new(SampleRate::new(1_000).unwrap(), Channels::MONO);
+    let tone = Signal::tone(slow, 5.0, Gain::UNITY).unwrap();
+    assert_eq!(
+        Resampled::new(Box::new(tone), rate).unwrap_err().field,
+        "output rate"
+    );
+}

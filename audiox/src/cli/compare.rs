@@ -4,8 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use audiox::compare::Comparison;
-use audiox::core::source::Source;
-use audiox::io::WavSource;
+use audiox::source::open_file;
 use clap::Args;
 use serde_json::json;
 
@@ -20,7 +19,7 @@ use super::text::{Short, count};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct CompareArgs {
-    /// What was sent, a WAV file
+    /// What was sent, an audio file
     original: PathBuf,
     /// What `audiox recv` made of it; its gaps are listed in the JSON file beside it
     recording: PathBuf,
@@ -30,18 +29,18 @@ pub(super) struct CompareArgs {
 }
 
 pub(super) fn run(args: CompareArgs, output: &Output) -> Result<(), Failure> {
-    let mut original = WavSource::open(&args.original)?;
-    let mut recording = WavSource::open(&args.recording)?;
-    let rate = recording.format().rate;
+    let mut original = open_file(&args.original)?;
+    let mut recording = open_file(&args.recording)?;
+    let rate = recording.source.format().rate;
+    let length = rate.duration_of(recording.source.frames_left().unwrap_or(0));
     let list = match &args.gaps {
         Some(path) => Some(Sidecar::read(path)?),
         None => Sidecar::beside(&args.recording),
     };
     let gaps = list.map_or_else(Vec::new, |list| list.gaps_of(&args.recording, rate));
-    let found = Comparison::of(&mut original, &mut recording, &gaps)?;
+    let found = Comparison::of(&mut *original.source, &mut *recording.source, &gaps)?;
 
-    let names = (original.name(), recording.name());
-    let length = rate.duration_of(recording.frames());
+    let names = (original.name.as_str(), recording.name.as_str());
     output.summary(
         || {
             let time = |frames| rate.duration_of(frames);

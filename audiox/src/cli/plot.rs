@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use audiox::core::source::Source;
-use audiox::io::{Take, WavSource};
+use audiox::io::Take;
 use audiox::plot::{Envelope, Gap, Lane, Picture};
+use audiox::source::open_file;
 use clap::Args;
 use serde_json::json;
 
@@ -21,7 +22,7 @@ use super::value;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct PlotArgs {
-    /// WAV files, drawn in this order on one time axis
+    /// Audio files, drawn in this order on one time axis
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Where the gaps are listed, if not beside the files
@@ -47,7 +48,7 @@ pub(super) struct PlotArgs {
 
 struct File {
     name: String,
-    wav: WavSource,
+    source: Box<dyn Source>,
     gaps: Vec<Gap>,
 }
 
@@ -101,24 +102,24 @@ pub(super) fn run(args: PlotArgs, output: &Output) -> Result<(), Failure> {
 
 impl File {
     fn open(path: &Path, listed: Option<&Sidecar>) -> Result<Self, Failure> {
-        let wav = WavSource::open(path)?;
-        let rate = wav.format().rate;
+        let source = open_file(path)?.source;
+        let rate = source.format().rate;
         let gaps = match listed {
             Some(list) => list.gaps_of(path, rate),
             None => Sidecar::beside(path).map_or_else(Vec::new, |list| list.gaps_of(path, rate)),
         };
         Ok(Self {
             name: path.display().to_string(),
-            wav,
+            source,
             gaps,
         })
     }
 
     fn lane(mut self, from: Duration, length: Option<Duration>) -> Result<Lane, Failure> {
-        let rate = self.wav.format().rate;
-        self.wav.seek(rate.frames_in(from))?;
+        let rate = self.source.format().rate;
+        self.source.seek(rate.frames_in(from))?;
         let frames = length.map_or(u64::MAX, |length| rate.frames_in(length));
-        let envelope = Envelope::of(&mut Take::new(Box::new(self.wav), frames))?;
+        let envelope = Envelope::of(&mut Take::new(self.source, frames))?;
         Ok(Lane::new(short_name(&self.name), envelope).gaps(self.gaps))
     }
 }
@@ -128,7 +129,7 @@ fn surroundings(files: &[File], n: u64) -> Result<(Duration, Option<Duration>), 
     let mut gaps: Vec<(Duration, Duration)> = files
         .iter()
         .flat_map(|f| {
-            let rate = f.wav.format().rate;
+            let rate = f.source.format().rate;
             f.gaps
                 .iter()
                 .map(move |g| (rate.duration_of(g.start), rate.duration_of(g.frames)))

@@ -7,6 +7,7 @@ mod compare;
 mod files;
 mod interrupt;
 mod link;
+mod media;
 mod network;
 mod play;
 mod record;

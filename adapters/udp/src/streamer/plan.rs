@@ -102,13 +102,24 @@ impl SessionPlan<'_> {
         Ok(plans)
     }
 
+    /// The rate to send audio of `rate` at: what was asked for, else what the encoding carries.
+    pub(super) fn rate_for(&self, rate: SampleRate) -> SampleRate {
+        match (self.rate, self.kind) {
+            (Some(asked), _) => asked,
+            (
+                None,
+                Kind::Rtp {
+                    codec: Some(codec), ..
+                },
+            ) => self.codecs.rate_for(codec, rate),
+            _ => rate,
+        }
+    }
+
     fn stream(&self, offer: &Offer) -> Result<StreamPlan, ConfigError> {
-        let StreamFormat { rate, channels } = offer.format;
+        let channels = offer.format.channels;
         const SENT_AS_IT_IS: &str =
             "a source is sent as it is, so leave this out or convert the source first";
-        if self.rate.is_some_and(|asked| asked != rate) {
-            return Err(ConfigError::new("rate", rate, SENT_AS_IT_IS));
-        }
         if self.channels.is_some_and(|asked| asked != channels) {
             return Err(ConfigError::new("channels", channels, SENT_AS_IT_IS));
         }
@@ -455,7 +466,6 @@ mod tests {
             change(&mut plan);
             plan.streams(&offers).unwrap_err().field
         };
-        assert_eq!(field(&|p| p.rate = Some(SampleRate::HZ_48000)), "rate");
         assert_eq!(field(&|p| p.channels = Some(Channels::MONO)), "channels");
         assert_eq!(field(&|p| p.ptime = Duration::from_micros(1)), "ptime");
         assert_eq!(field(&|p| p.ptime = Duration::from_secs(2)), "ptime");

@@ -11,7 +11,7 @@ use audiox_core::format::PcmFormat;
 use audiox_core::sender::{RepairConfig, Sender, SenderConfig};
 use audiox_core::source::Source;
 use audiox_core::time::{RtpTimestamp, SeqNum};
-use audiox_io::{Prefetch, PrefetchConfig, PrefetchReader};
+use audiox_io::{Prefetch, PrefetchConfig, PrefetchReader, Resampled};
 use audiox_net::clock::Clock;
 use audiox_net::endpoint::{NetAddress, RtpEndpoint};
 use audiox_net::{Endpoint, StopFlag};
@@ -44,11 +44,18 @@ pub(super) fn start(
     let (at, rtp) = destination(&config.to)?;
     let socket = at.sender()?;
     let to = socket.connect.expect("a sender's socket is connected");
-    let (names, sources): (Vec<_>, Vec<_>) = specs.into_iter().map(|s| (s.name, s.source)).unzip();
     let session = session_plan(&config, at, to);
+    let (mut names, mut sources, mut resampled) = (Vec::new(), Vec::new(), Vec::new());
+    for spec in specs {
+        let (source, notice) = fit_rate(&session, &spec.name, spec.source)?;
+        resampled.extend(notice);
+        names.push(spec.name);
+        sources.push(source);
+    }
     let offers: Vec<_> = sources.iter().map(|s| offer(&**s)).collect();
     let plans = session.streams(&offers)?;
     let mut notices = session.notices(&plans);
+    notices.extend(resampled);
     notices.extend(config.start.notice());
 
     let clock = Clock::new();
@@ -223,6 +230,21 @@ fn session_plan<'a>(
             .unwrap_or_else(|| at.options.max_datagram(to.ip())),
         codecs: &config.codecs,
     }
+}
+
+/// The source at the rate that is asked for or that the encoding carries, and what to tell of it.
+fn fit_rate(
+    session: &SessionPlan<'_>,
+    name: &str,
+    source: Box<dyn Source>,
+) -> Result<(Box<dyn Source>, Option<String>), ConfigError> {
+    let is = source.format().rate;
+    let wanted = session.rate_for(is);
+    if wanted == is {
+        return Ok((source, None));
+    }
+    let notice = format!("{name}: resampled from {is} to {wanted}");
+    Ok((Box::new(Resampled::new(source, wanted)?), Some(notice)))
 }
 
 fn offer(source: &dyn Source) -> Offer {

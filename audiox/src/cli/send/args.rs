@@ -24,7 +24,8 @@ use crate::cli::value;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct SendArgs {
-    /// WAV files; folders (every WAV file in one, a stream each); signals: tone:HZ, tone:HZ+HZ,
+    /// Files (WAV, FLAC, MP3, Ogg Vorbis, AAC); folders (every such file in one, a stream each);
+    /// signals: tone:HZ, tone:HZ+HZ,
     /// sweep:FROM-TO, noise:white, noise:pink, silence:, impulse:PERIOD, with options as in
     /// tone:440,level=-20dB,channels=2,rate=48000,length=5s; or - for raw PCM on standard input
     #[arg(value_name = "SOURCE", required_unless_present = "wav_file")]

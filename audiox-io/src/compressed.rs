@@ -1,0 +1,24 @@
+//! FLAC, MP3, Ogg Vorbis and AAC files as sources.
+//!
+//! [`CompressedSource`] reads FLAC (also in Ogg), MP3, Vorbis in Ogg, and AAC-LC in ADTS or MP4. What a file is,
+//! its content says, never its name. Demuxing and decoding are those of the crate `symphonia`.
+//!
+//! # Without a gap
+//! Encoders put silence before and after the audio. Where the file says how much, it is cut off:
+//! by LAME's tag in MP3, by granule positions in Ogg, by the edit list or iTunes' tag in MP4. ADTS
+//! has no place for it, so such files begin with their encoder's silence.
+//!
+//! # Length
+//! Positions and lengths are exact to the frame. FLAC, Vorbis and MP4 tell their length; MP3 and
+//! ADTS do not, or only as a guess, so these files are read through once when they are opened.
+//!
+//! # Damage
+//! What cannot be decoded becomes silence of the same length, so that what follows stays in its
+//! place; the source says so by an error at its end, when all the rest has been read. A file that
+//! was cut ends with an error too, and one of which nothing can be decoded for some seconds ends there.
+
+mod demuxer;
+mod mp4;
+mod source;
+
+pub use source::CompressedSource;

@@ -1,0 +1,6 @@
+//! FLAC, MP3, Ogg Vorbis and AAC files, made by ffmpeg while the tests run.
+#![cfg(test)]
+
+mod damaged;
+mod kinds;
+mod support;
