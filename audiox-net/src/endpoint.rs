@@ -14,8 +14,10 @@
 //! a group from, separated by commas), `dscp` (0 to 63, `ef`, `af41`, `be`), `mtu`, `broadcast`,
 //! `rcvbuf` and `ptime` (milliseconds, or with a unit as in `125us`). RTP further takes `codec`,
 //! `rate`, `channels`, `pt`, `ssrc`, and `rtcp-mux` or `rtcp=PORT`; and for repair packets `fec`
-//! (`auto`, `off`, or how many: `60%`), `fec-delay` (what the receiver waits at least, 60 ms) and
-//! `fec-pt`; and `red`, how many earlier packets each carries again.
+//! (`auto`, `off`, or how many: `60%`), `fec-delay` (what the receiver waits at least, 60 ms),
+//! `fec-pt`, `fec-scheme` (`window`, or `rs8m` as roc-toolkit has it) and `fec-port` (of `rs8m`'s
+//! repair packets, two above RTP's; roc usually has it one above, and RTCP two: `fec-port=10002` and
+//! `rtcp=10003` beside port 10001); and `red`, how many earlier packets each carries again.
 
 mod address;
 mod query;
@@ -98,8 +100,12 @@ pub struct RepairOptions {
     pub amount: RepairAmount,
     /// The delay that a receiver keeps at least: nothing later than that is worth repairing.
     pub delay: Option<Duration>,
-    /// Their RTP payload type.
+    /// Their RTP payload type, in the window scheme.
     pub payload_type: Option<u8>,
+    /// How they are made.
+    pub scheme: RepairScheme,
+    /// Their port, in the scheme that has one.
+    pub port: Option<u16>,
 }
 
 impl RepairOptions {
@@ -107,6 +113,54 @@ impl RepairOptions {
     pub const PAYLOAD_TYPE: u8 = 118;
     /// The delay where none is given.
     pub const DELAY: Duration = Duration::from_millis(60);
+
+    /// The port of repair packets beside RTP port `rtp`: the one given, or else two above, behind
+    /// RTCP's. `None` where they have no port of their own.
+    ///
+    /// # Errors
+    /// It is RTP's or RTCP's, or above 65535.
+    pub fn port_beside(&self, rtp: u16, rtcp: RtcpPort) -> Result<Option<u16>, ConfigError> {
+        if self.scheme == RepairScheme::Window {
+            return Ok(None);
+        }
+        let free = |port: &u16| *port != rtp && rtcp.beside(rtp).is_ok_and(|taken| taken != *port);
+        let port = self.port.or_else(|| rtp.checked_add(2)).filter(free);
+        port.map(Some).ok_or_else(|| {
+            let value = self
+                .port
+                .map_or_else(|| "two above RTP's".into(), |p| p.to_string());
+            let allowed = "a port up to 65535 that neither RTP nor RTCP has";
+            ConfigError::new("fec-port", value, allowed)
+        })
+    }
+}
+
+/// How repair packets are made, and what becomes of the packets that they protect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RepairScheme {
+    /// A sliding window; packets are left as they are
+    /// ([`fec::window`](audiox_core::fec::window)).
+    #[default]
+    Window,
+    /// Reed–Solomon in blocks, as roc-toolkit has it; packets have payload IDs behind them
+    /// ([`fec::block`](audiox_core::fec::block)).
+    Rs8m,
+}
+
+impl FromStr for RepairScheme {
+    type Err = ConfigError;
+
+    fn from_str(s: &str) -> Result<Self, ConfigError> {
+        match s.to_ascii_lowercase().as_str() {
+            "window" => Ok(Self::Window),
+            "rs8m" => Ok(Self::Rs8m),
+            _ => Err(ConfigError::new(
+                "fec-scheme",
+                format_args!("'{s}'"),
+                "window, or rs8m for peers that speak roc-toolkit's rtp+rs8m",
+            )),
+        }
+    }
 }
 
 /// How many repair packets are sent.
@@ -227,6 +281,11 @@ impl FromStr for Endpoint {
             "rtp" => {
                 let mut q = Query::parse(url, rest, &[NET_KEYS, RTP_KEYS])?;
                 (|| {
+                    let scheme = q.parsed("fec-scheme")?;
+                    // Who names a scheme wants repair packets.
+                    let amount = q
+                        .parsed("fec")?
+                        .or_else(|| scheme.map(|_| RepairAmount::Auto));
                     Ok(Self::Rtp(RtpEndpoint {
                         codec: q.parsed("codec")?,
                         rate: q.rate()?,
@@ -237,7 +296,9 @@ impl FromStr for Endpoint {
                         rtcp: q.rtcp()?,
                         red: q.number("red", 1, 31)?.map(|n| n as u8),
                         repair: RepairOptions {
-                            amount: q.parsed("fec")?.unwrap_or_default(),
+                            amount: amount.unwrap_or_default(),
+                            scheme: scheme.unwrap_or_default(),
+                            port: q.number("fec-port", 1, 65_535)?.map(|n| n as u16),
                             delay: q.duration("fec-delay")?,
                             payload_type: q.number("fec-pt", 0, 127)?.map(|n| n as u8),
                         },
@@ -301,6 +362,8 @@ const RTP_KEYS: &[&str] = &[
     "fec",
     "fec-delay",
     "fec-pt",
+    "fec-scheme",
+    "fec-port",
     "red",
 ];
 const MAX_PTIME_NANOS: u64 = 10_000_000_000;

@@ -89,7 +89,7 @@ impl Listener {
                     .ingress
                     .handle_rtcp(report.arrival, &report.datagram);
             }
-            while let Some(mut packet) = station.port.media.recv() {
+            while let Some((pool, mut packet)) = station.port.recv() {
                 if let Handled::Media(id) = station.ingress.handle_packet(&mut packet) {
                     self.packets += 1;
                     station.heard(id, &packet);
@@ -97,8 +97,7 @@ impl Listener {
                 while let Some(id) = station.ingress.poll_recovered(&mut packet) {
                     station.heard(id, &packet);
                 }
-                // Its own pool has room for it.
-                let _ = station.port.media.recycle(packet);
+                station.port.recycle(pool, packet);
             }
             station.ingress.handle_timeout(now);
             while let Some(event) = station.ingress.poll_event() {

@@ -8,26 +8,34 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use audiox_core::ingress::Origin;
+use audiox_core::packet::PacketBuf;
 use audiox_core::packet::rtcp::is_rtcp;
-use audiox_core::packet::{Framing, PacketBuf};
 use audiox_core::pool::{PacketInput, PacketOutput, packet_pool};
 use audiox_core::time::Instant;
 use audiox_net::clock::Clock;
 use audiox_net::stop::StopFlag;
-use audiox_net::udp::{RecvOutcome, RtpSockets, UdpTransport};
+use audiox_net::udp::{RecvOutcome, RtpSockets, UdpError, UdpSocketConfig, UdpTransport};
 
 use crate::Error;
 use crate::node::{Content, Listen, MAX_DATAGRAM};
 
 /// The reading end of a port.
 pub(crate) struct Port {
-    pub(crate) media: PacketOutput,
+    media: PacketOutput,
+    repair: Option<PacketOutput>,
     pub(crate) reports: Receiver<Report>,
     pub(crate) origins: Arc<Origins>,
     pub(crate) control: Option<Arc<UdpTransport>>,
     pub(crate) local: SocketAddr,
     pub(crate) counts: Arc<Counts>,
     threads: Vec<JoinHandle<()>>,
+}
+
+/// Where a datagram's buffer goes home to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pool {
+    Media,
+    Repair,
 }
 
 /// An RTCP datagram as it came.
@@ -90,17 +98,17 @@ impl Port {
         stop: &StopFlag,
         limit: usize,
     ) -> Result<Self, Error> {
-        let (media_socket, control, framing) = match &listen.content {
-            Content::Raw { .. } => (
-                Arc::new(UdpTransport::open(&listen.socket)?),
-                None,
-                Framing::Raw,
-            ),
-            Content::Rtp { rtcp, .. } => {
-                let sockets = RtpSockets::open(&listen.socket, *rtcp)?;
-                let media = Arc::new(sockets.rtp);
-                let control = sockets.rtcp.map_or_else(|| media.clone(), Arc::new);
-                (media, Some(control), Framing::Rtp)
+        // Beside an RTP port that is any, the one for repair packets may be taken.
+        let mut tries = if listen.socket.bind.port() == 0 {
+            16
+        } else {
+            1
+        };
+        let (media_socket, control, kind, repair_socket) = loop {
+            let (media, control, kind) = open_media(listen)?;
+            match open_repair(listen, media.local_addr().port()) {
+                Err(UdpError::AddressInUse { .. }) if tries > 1 => tries -= 1,
+                repair => break (media, control, kind, repair?),
             }
         };
         let (input, output) = packet_pool(POOL, MAX_DATAGRAM);
@@ -123,12 +131,22 @@ impl Port {
                 receive_reports(&control, &shared)
             })?);
         }
+        let mut repair = None;
+        if let Some(socket) = repair_socket {
+            let (input, output) = packet_pool(REPAIR_POOL, MAX_DATAGRAM);
+            let (addresses, shared) = (origins.clone(), shared.clone());
+            threads.push(spawn("audiox-repair", move || {
+                receive_media(&socket, Kind::Repair, input, &addresses, &shared);
+            })?);
+            repair = Some(output);
+        }
         let addresses = origins.clone();
         threads.push(spawn("audiox-recv", move || {
-            receive_media(&media_socket, framing, input, &addresses, &shared);
+            receive_media(&media_socket, kind, input, &addresses, &shared);
         })?);
         Ok(Self {
             media: output,
+            repair,
             reports,
             origins,
             control,
@@ -136,6 +154,21 @@ impl Port {
             counts,
             threads,
         })
+    }
+
+    /// The next datagram that came, media first; give it back to [`recycle`](Self::recycle).
+    pub(crate) fn recv(&mut self) -> Option<(Pool, PacketBuf)> {
+        let media = self.media.recv().map(|p| (Pool::Media, p));
+        media.or_else(|| Some((Pool::Repair, self.repair.as_mut()?.recv()?)))
+    }
+
+    /// Takes a buffer of [`recv`](Self::recv) back.
+    pub(crate) fn recycle(&mut self, pool: Pool, packet: PacketBuf) {
+        // Each pool's ring has room for all of its buffers.
+        let _ = match (pool, &mut self.repair) {
+            (Pool::Repair, Some(repair)) => repair.recycle(packet),
+            _ => self.media.recycle(packet),
+        };
     }
 
     /// Waits for the threads, which end soon after the stop flag is set.
@@ -147,12 +180,60 @@ impl Port {
     }
 }
 
+/// What comes to a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Raw,
+    /// RTP, with RTCP where they share a port.
+    Rtp,
+    /// Repair packets without an RTP header.
+    Repair,
+}
+
 #[derive(Clone)]
 struct Shared {
     clock: Clock,
     stop: StopFlag,
     counts: Arc<Counts>,
     reports: SyncSender<Report>,
+}
+
+type Media = (Arc<UdpTransport>, Option<Arc<UdpTransport>>, Kind);
+
+/// The sockets of media and control.
+fn open_media(listen: &Listen) -> Result<Media, UdpError> {
+    Ok(match &listen.content {
+        Content::Raw { .. } => (
+            Arc::new(UdpTransport::open(&listen.socket)?),
+            None,
+            Kind::Raw,
+        ),
+        Content::Rtp { rtcp, .. } => {
+            let sockets = RtpSockets::open(&listen.socket, *rtcp)?;
+            let media = Arc::new(sockets.rtp);
+            let control = sockets.rtcp.map_or_else(|| media.clone(), Arc::new);
+            (media, Some(control), Kind::Rtp)
+        }
+    })
+}
+
+/// The socket of repair packets beside RTP port `media`, where they have one.
+fn open_repair(listen: &Listen, media: u16) -> Result<Option<UdpTransport>, UdpError> {
+    let Content::Rtp {
+        blocks: Some(port), ..
+    } = listen.content
+    else {
+        return Ok(None);
+    };
+    let port = match port {
+        0 => media.saturating_add(2),
+        port => port,
+    };
+    let config = UdpSocketConfig {
+        bind: SocketAddr::new(listen.socket.bind.ip(), port),
+        ..listen.socket.clone()
+    };
+    UdpTransport::open(&config).map(Some)
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
@@ -167,7 +248,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 
 fn receive_media(
     socket: &UdpTransport,
-    framing: Framing,
+    kind: Kind,
     mut input: PacketInput,
     origins: &Origins,
     shared: &Shared,
@@ -177,7 +258,7 @@ fn receive_media(
         let Some(from) = receive(socket, &mut spare, shared) else {
             continue;
         };
-        if framing == Framing::Rtp && is_rtcp(spare.bytes()) {
+        if kind == Kind::Rtp && is_rtcp(spare.bytes()) {
             hand_over(&spare, from, shared);
             continue;
         }
@@ -186,6 +267,7 @@ fn receive_media(
             continue;
         };
         spare.meta.origin = origin;
+        spare.meta.repair_port = kind == Kind::Repair;
         let Some(free) = input.acquire() else {
             count(&shared.counts.overrun);
             continue;
@@ -243,5 +325,7 @@ fn count(counter: &AtomicU64) {
 /// Datagrams between the socket and the recorder: at 1 ms packets of 16 streams, a quarter of a
 /// second of disk trouble.
 const POOL: usize = 4_096;
+/// Repair packets between them.
+const REPAIR_POOL: usize = 1_024;
 /// RTCP datagrams between the socket and the recorder.
 const REPORTS: usize = 256;

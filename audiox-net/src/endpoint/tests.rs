@@ -71,6 +71,30 @@ fn every_key_arrives_in_its_field() {
 }
 
 #[test]
+fn repair_packets_have_the_port_of_their_scheme() {
+    let port = |query: &str| {
+        let e = rtp(&format!("rtp://h:10001?{query}"));
+        e.repair.port_beside(10_001, e.rtcp)
+    };
+    assert_eq!(port("fec=20%"), Ok(None));
+    assert_eq!(port("fec=20%&fec-scheme=rs8m"), Ok(Some(10_003)));
+    let roc = "fec=20%&fec-scheme=rs8m&fec-port=10002&rtcp=10003";
+    assert_eq!(port(roc), Ok(Some(10_002)));
+    for taken in ["fec-port=10001", "fec-port=10002", "rtcp=10003"] {
+        let e = port(&format!("fec-scheme=rs8m&{taken}")).unwrap_err();
+        assert_eq!(e.field, "fec-port");
+    }
+    let amount = |query: &str| rtp(&format!("rtp://h:1?{query}")).repair.amount;
+    assert_eq!(amount("fec-scheme=rs8m"), RepairAmount::Auto);
+    assert_eq!(amount("fec-scheme=rs8m&fec=off"), RepairAmount::Off);
+    assert_eq!(
+        amount("fec-scheme=RS8M&fec=20%"),
+        RepairAmount::PerThousand(200)
+    );
+    assert!(error("rtp://h:1?fec-scheme=ldpc").contains("rs8m"));
+}
+
+#[test]
 fn hosts_of_all_kinds_become_socket_configurations() {
     let any = udp("udp://:5004").at.receiver().unwrap();
     assert_eq!((any.bind.port(), any.stack), (5_004, Stack::Dual));

@@ -100,6 +100,78 @@ fn the_description_says_which_packets_are_repair() {
     assert_eq!(stream["repair_packets"], 200, "{told}");
 }
 
+/// A link that loses 15 % on the way to `to`, and its port.
+fn lossy(to: u16, seed: &str) -> (Running, u16) {
+    let to = format!("127.0.0.1:{to}");
+    let listen = "udp://127.0.0.1:0";
+    let (link, here) = Running::listening(&[
+        "link", "--listen", listen, "--to", &to, "--loss", "15%", "--seed", seed,
+    ]);
+    (link, here[0])
+}
+
+#[test]
+fn blocks_bring_back_what_was_lost_of_them() {
+    let folder = Folder::new();
+    let (written, played) = (folder.at("recv.wav"), folder.at("play.wav"));
+    let from = "rtp://127.0.0.1:0?codec=L16&rate=16000&channels=1&fec-scheme=rs8m";
+    for receive in [
+        &["recv", from, "--to", &written, "--once"][..],
+        &["play", from, "--to", &played, "--once", "--latency", "80ms"],
+    ] {
+        let (receiver, there) = Running::listening(receive);
+        let (link, media) = lossy(there[0], "4");
+        let (repair_link, repair) = lossy(there[0] + 2, "5");
+        let to = format!(
+            "rtp://127.0.0.1:{media}?codec=L16&ptime=2.5&fec=60%&fec-scheme=rs8m&fec-port={repair}"
+        );
+        let tone = "tone:440,length=4s,rate=16000";
+        let sent = audiox(&["send", tone, "--to", &to, "--json"]).summary();
+        let told = receiver.wait().clean().summary();
+        for link in [link, repair_link] {
+            link.interrupt();
+            link.wait();
+        }
+        let (sent, heard) = (&sent["streams"][0], &told["streams"][0]);
+        assert_eq!(sent["repair"]["window"], 24, "{sent}");
+        let repair = sent["repair"]["packets"].as_u64().unwrap();
+        // 66 blocks, and 16 packets of the next.
+        assert_eq!(repair, 66 * 24 * 6 / 10, "{sent}");
+        let lost = heard["packets_lost"].as_u64().unwrap();
+        assert!(lost > 150, "{heard}");
+        let back = heard["packets_recovered"].as_u64().unwrap();
+        // But for the first block, before whose repair packets there is no decoder, and the last.
+        assert!(back + 16 >= lost, "{heard}");
+    }
+}
+
+#[test]
+fn blocks_arrive_like_anything_else_where_nothing_is_lost() {
+    let folder = Folder::new();
+    let heard = folder.at("heard.wav");
+    let from = "rtp://127.0.0.1:0?codec=L16&rate=16000&channels=1&fec-scheme=rs8m";
+    let (receiver, there) = Running::listening(&["recv", from, "--to", &heard, "--once"]);
+    // Two streams from two ports, each with its repair packets.
+    let to = format!(
+        "rtp://127.0.0.1:{}?codec=L16&ptime=5&fec=20%&fec-scheme=rs8m",
+        there[0]
+    );
+    let tones = [
+        "tone:440,length=1s,rate=16000",
+        "tone:880,length=1s,rate=16000",
+    ];
+    audiox(&["send", tones[0], tones[1], "--to", &to]).clean();
+    let told = receiver.wait().clean().summary();
+    for stream in 0..2 {
+        let stream = &told["streams"][stream];
+        assert_eq!(stream["packets"], 200, "{told}");
+        assert_eq!(stream["packets_lost"], 0, "{told}");
+        assert_eq!(stream["gap_frames"], 0, "{told}");
+        // 16 blocks of 12, whose 2.4 are carried over.
+        assert_eq!(stream["repair_packets"], 38, "{told}");
+    }
+}
+
 #[test]
 fn what_cannot_be_is_told() {
     let send = |query: &str| {
@@ -111,6 +183,18 @@ fn what_cannot_be_is_told() {
     send("fec=auto&fec-pt=200").fails(2, "127");
     send("fec=auto&fec-pt=96").fails(2, "media");
     send("fec=auto&fec-delay=soon").fails(2, "fec-delay");
+    send("fec-scheme=ldpc").fails(2, "rs8m");
+    send("fec-scheme=rs8m&fec-port=10").fails(2, "RTCP");
+    send("fec-scheme=rs8m&fec=400%&fec-delay=1s").fails(2, "255");
+    let described = audiox(&[
+        "send",
+        "tone:440,length=1s",
+        "--to",
+        "rtp://127.0.0.1:9?fec-scheme=rs8m",
+        "--sdp",
+        "never.sdp",
+    ]);
+    described.fails(2, "fec-scheme");
 }
 
 #[test]

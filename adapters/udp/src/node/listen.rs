@@ -5,10 +5,11 @@ use audiox_core::codec::{
     CodecRegistry, CodecSpec, Decoder, EncodingName, PcmCoding, PcmDecoder, RedFactory,
     check_payload_type, static_payload_type,
 };
+use audiox_core::fec::block::Points;
 use audiox_core::format::{Channels, PcmFormat, SampleFormat, SampleRate, StreamFormat};
 use audiox_core::ingress::IngressConfig;
 use audiox_net::endpoint::{
-    Endpoint, NetAddress, NetOptions, RepairOptions, RtpEndpoint, UdpEndpoint,
+    Endpoint, NetAddress, NetOptions, RepairOptions, RepairScheme, RtpEndpoint, UdpEndpoint,
 };
 use audiox_net::sdp::{MediaDescription, SessionDescription};
 use audiox_net::udp::{RtcpPort, UdpSocketConfig};
@@ -40,6 +41,8 @@ pub enum Content {
         formats: Vec<(u8, CodecSpec)>,
         /// Payload types of repair packets.
         repair: Vec<u8>,
+        /// Packets are in blocks, whose repair packets come to this port; 0 is two above RTP's.
+        blocks: Option<u16>,
         /// Where RTCP travels.
         rtcp: RtcpPort,
     },
@@ -90,6 +93,11 @@ impl Listen {
 
     fn rtp(rtp: &RtpEndpoint) -> Result<Self, Error> {
         let format = rtp_format(rtp)?;
+        let blocks = match rtp.at.port {
+            // Which it is shows when it is open.
+            0 if rtp.repair.scheme == RepairScheme::Rs8m => Some(rtp.repair.port.unwrap_or(0)),
+            port => rtp.repair.port_beside(port, rtp.rtcp)?,
+        };
         let repair = rtp.repair.payload_type;
         let repair = repair.unwrap_or(RepairOptions::PAYLOAD_TYPE);
         Ok(Self {
@@ -97,7 +105,7 @@ impl Listen {
             content: Content::Rtp {
                 // What is media is not taken for repair.
                 repair: Some(repair)
-                    .filter(|pt| *pt != format.0)
+                    .filter(|pt| *pt != format.0 && blocks.is_none())
                     .into_iter()
                     .collect(),
                 formats: match rtp.red {
@@ -108,6 +116,7 @@ impl Listen {
                     ],
                     None => vec![format],
                 },
+                blocks,
                 rtcp: rtp.rtcp,
             },
         })
@@ -151,6 +160,7 @@ impl Listen {
                     .filter(|f| f.codec.encoding == EncodingName::WINDOW_FEC)
                     .map(|f| f.payload_type)
                     .collect(),
+                blocks: None,
                 rtcp: media.rtcp,
             },
         })
@@ -160,9 +170,13 @@ impl Listen {
         match &self.content {
             Content::Raw { pcm, format } => IngressConfig::raw(*pcm, format.channels, format.rate),
             Content::Rtp {
-                formats, repair, ..
+                formats,
+                repair,
+                blocks,
+                ..
             } => IngressConfig {
                 repair_types: repair.clone(),
+                blocks: blocks.map(|_| Points::default()),
                 ..IngressConfig::rtp(
                     formats
                         .iter()

@@ -236,7 +236,7 @@ impl Recorder {
                 }
                 self.events(index, now);
             }
-            while let Some(mut packet) = self.stations[index].port.media.recv() {
+            while let Some((pool, mut packet)) = self.stations[index].port.recv() {
                 let handled = self.stations[index].ingress.handle_packet(&mut packet);
                 if let Handled::Media(source) = handled {
                     self.last_media = Some(packet.meta.arrival);
@@ -246,8 +246,7 @@ impl Recorder {
                 while let Some(source) = self.stations[index].ingress.poll_recovered(&mut packet) {
                     self.place(index, source, &packet);
                 }
-                // The ring has room for every buffer of its pool.
-                let _ = self.stations[index].port.media.recycle(packet);
+                self.stations[index].port.recycle(pool, packet);
             }
             self.stations[index].ingress.handle_timeout(now);
             self.events(index, now);

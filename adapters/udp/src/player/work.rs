@@ -22,7 +22,7 @@ use super::report::{PlayedStream, PlayerReport};
 use super::trace::{Tap, Tracer};
 use crate::Error;
 use crate::node::{Content, Listen, MAX_DATAGRAM};
-use crate::port::Port;
+use crate::port::{Pool, Port};
 
 pub(super) struct Work {
     config: PlayerConfig,
@@ -131,18 +131,19 @@ impl Work {
                     station.peers.push(report.from);
                 }
             }
-            while let Some(packet) = station.port.media.recv() {
+            while let Some((pool, packet)) = station.port.recv() {
                 let (arrival, origin) = (packet.meta.arrival, packet.meta.origin);
-                let routed = station
-                    .session
-                    .handle_datagram(arrival, origin, packet.bytes());
+                let (session, bytes) = (&mut station.session, packet.bytes());
+                let routed = match pool {
+                    Pool::Media => session.handle_datagram(arrival, origin, bytes),
+                    Pool::Repair => session.handle_repair(arrival, origin, bytes),
+                };
                 if let Routed::Queued(source) = routed
                     && station.origins.iter().all(|(id, _)| *id != source)
                 {
                     station.origins.push((source, origin));
                 }
-                // Its own pool has room for it.
-                let _ = station.port.media.recycle(packet);
+                station.port.recycle(pool, packet);
             }
             station.session.handle_timeout(now);
             station.answer(now);

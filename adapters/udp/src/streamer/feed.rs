@@ -75,12 +75,12 @@ impl Feed {
         }
     }
 
-    /// A feed of packets as planned, each behind `header` bytes. `encoder` is used where moving
-    /// bytes is not enough.
+    /// A feed of packets as planned, each between so many bytes for others. `encoder` is used where
+    /// moving bytes is not enough.
     pub(super) fn new(
         reader: PrefetchReader,
         plan: &StreamPlan,
-        header: usize,
+        (header, trailer): (usize, usize),
         encoder: Box<dyn Encoder>,
     ) -> Self {
         let frames = plan.packet.frames;
@@ -102,7 +102,7 @@ impl Feed {
             stored: plan.stored,
             frames,
             header,
-            datagram: vec![0; header + payload].into(),
+            datagram: vec![0; header + payload + trailer].into(),
             bytes: vec![0; if apart { stored } else { 0 }].into(),
             have: 0,
             recode,

@@ -6,12 +6,14 @@ use audiox_core::ConfigError;
 use audiox_core::codec::{
     CodecRegistry, CodecSpec, Encoder, EncodingName, PcmCoding, PcmEncoder, check_payload_type,
 };
+use audiox_core::fec::block::{BlockConfig, PayloadId};
+use audiox_core::fec::symbol;
 use audiox_core::format::{Channels, PcmFormat, SampleFormat, SampleRate, StreamFormat};
 use audiox_core::packet::Framing;
 use audiox_core::packetizer::PacketPlan;
 use audiox_core::redundancy::RedundancyConfig;
-use audiox_core::sender::{REPAIR_OVERHEAD, RTP_HEADER};
-use audiox_net::endpoint::{RepairAmount, RepairOptions};
+use audiox_core::sender::{REPAIR_OVERHEAD, RTP_HEADER, RepairConfig, Sender};
+use audiox_net::endpoint::{RepairAmount, RepairOptions, RepairScheme};
 
 /// What all streams of a session share.
 #[derive(Debug)]
@@ -64,12 +66,44 @@ pub(super) struct StreamPlan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RepairPlan {
     pub(super) payload_type: u8,
-    /// Packets that each covers.
+    pub(super) scheme: RepairScheme,
+    /// Packets that each covers, or of a block.
     pub(super) window: usize,
     /// For a thousand packets, to begin with.
     pub(super) rate: u32,
     /// The delay that a receiver keeps, where the rate follows the loss.
     pub(super) adaptive: Option<Duration>,
+}
+
+impl RepairPlan {
+    /// Has `sender` make `rate` repair packets for a thousand packets, over `window` packets.
+    ///
+    /// # Errors
+    /// What the scheme does not allow.
+    pub(super) fn apply(
+        &self,
+        sender: &mut Sender,
+        window: usize,
+        rate: u32,
+    ) -> Result<(), ConfigError> {
+        match self.scheme {
+            RepairScheme::Window => sender.set_repair(Some(RepairConfig {
+                payload_type: self.payload_type,
+                // Streams count their SSRCs up from the first, repair packets down from its
+                // complement.
+                ssrc: !sender.ssrc(),
+                window,
+                rate,
+            })),
+            RepairScheme::Rs8m => sender.set_blocks(Some(BlockConfig {
+                source: window,
+                rate,
+                // As good as random, since SSRCs are.
+                first_block: !sender.ssrc(),
+                ..BlockConfig::default()
+            })),
+        }
+    }
 }
 
 /// What payloads hold.
@@ -164,21 +198,29 @@ impl SessionPlan<'_> {
         };
         let delay = repair.delay.unwrap_or(RepairOptions::DELAY);
         let (rate, adaptive) = match repair.amount {
-            RepairAmount::Off => return None,
+            RepairAmount::Off if repair.scheme == RepairScheme::Window => return None,
+            // The packets are in blocks all the same.
+            RepairAmount::Off => (0, None),
             RepairAmount::Auto => (0, Some(delay)),
             RepairAmount::PerThousand(rate) => (rate, None),
         };
         Some(RepairPlan {
             payload_type: repair.payload_type.unwrap_or(RepairOptions::PAYLOAD_TYPE),
+            scheme: repair.scheme,
             window: RedundancyConfig::new(packet.ptime, delay).window(),
             rate,
             adaptive,
         })
     }
 
-    /// Bytes of UDP payload that a media packet may have: repair packets are longer.
+    /// Bytes of UDP payload that a media packet may have: repair packets are longer, or something
+    /// is put behind it.
     fn max_media(&self) -> usize {
         match self.kind {
+            Kind::Rtp { repair, .. } if repair.scheme == RepairScheme::Rs8m => {
+                let room = self.max_datagram.saturating_sub(PayloadId::LEN);
+                room.min(symbol::MAX_DATAGRAM)
+            }
             Kind::Rtp { repair, .. } if repair.amount != RepairAmount::Off => {
                 self.max_datagram.saturating_sub(REPAIR_OVERHEAD)
             }

@@ -8,12 +8,12 @@ use std::time::Duration;
 use audiox_core::ConfigError;
 use audiox_core::codec::{CodecRegistry, EncodingName, RedFactory};
 use audiox_core::format::PcmFormat;
-use audiox_core::sender::{RepairConfig, Sender, SenderConfig};
+use audiox_core::sender::{Sender, SenderConfig};
 use audiox_core::source::Source;
 use audiox_core::time::{RtpTimestamp, SeqNum};
 use audiox_io::{Prefetch, PrefetchConfig, PrefetchReader, Resampled};
 use audiox_net::clock::Clock;
-use audiox_net::endpoint::{NetAddress, RtpEndpoint};
+use audiox_net::endpoint::{NetAddress, RepairScheme, RtpEndpoint};
 use audiox_net::{Endpoint, StopFlag};
 
 use super::control::{self, Heard};
@@ -62,7 +62,10 @@ pub(super) fn start(
     let mut sockets: Vec<Sockets> = Vec::with_capacity(plans.len());
     for _ in &plans {
         sockets.push(match rtp {
-            Some(rtp) => Sockets::rtp(&socket, to, rtp.rtcp, sockets.last())?,
+            Some(rtp) => {
+                let port = rtp.repair.port_beside(to.port(), rtp.rtcp)?;
+                Sockets::rtp(&socket, to, rtp.rtcp, sockets.last())?.with_repair(to.ip(), port)
+            }
             None => Sockets::raw(&socket)?,
         });
     }
@@ -90,7 +93,9 @@ pub(super) fn start(
         .iter()
         .map(|plan| identity.sender(plan, &config, clock))
         .collect::<Result<Vec<_>, ConfigError>>()?;
-    let sdp = rtp.map(|rtp| {
+    // Of packets in blocks a description would say that they are plain ones.
+    let described = rtp.filter(|rtp| rtp.repair.scheme == RepairScheme::Window);
+    let sdp = described.map(|rtp| {
         let from = sockets[0].media.local_addr().ip();
         let described = session::Described {
             name: &config.session_name,
@@ -117,7 +122,8 @@ pub(super) fn start(
         .zip(live)
     {
         let encoder = plan.encoder(&config.codecs)?;
-        let feed = Feed::new(reader, &plan, sender.header_len(), encoder);
+        let around = (sender.header_len(), sender.trailer_len());
+        let feed = Feed::new(reader, &plan, around, encoder);
         let mut stream = Stream::new(plan, sender, feed, sockets, status.clone(), live);
         stream.prime()?;
         streams.push(stream);
@@ -334,15 +340,9 @@ impl Identity {
             wall: clock.anchor(),
         };
         let mut sender = Sender::new(sender, plan.encoder(&config.codecs)?, clock.now())?;
-        let repair = plan.repair.map(|repair| RepairConfig {
-            payload_type: repair.payload_type,
-            // Streams count their SSRCs up from the first, repair packets down from its
-            // complement.
-            ssrc: !ssrc,
-            window: repair.window,
-            rate: repair.rate,
-        });
-        sender.set_repair(repair)?;
+        if let Some(repair) = plan.repair {
+            repair.apply(&mut sender, repair.window, repair.rate)?;
+        }
         Ok(sender)
     }
 }

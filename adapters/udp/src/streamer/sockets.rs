@@ -1,8 +1,9 @@
 //! The sockets of one stream, and where its reports go.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use audiox_core::sender::Flow;
 use audiox_net::udp::{RtcpPort, RtpSockets, UdpError, UdpSocketConfig, UdpTransport};
 
 use crate::Error;
@@ -13,6 +14,8 @@ pub(super) struct Sockets {
     /// Connected to the destination.
     pub(super) media: Arc<UdpTransport>,
     pub(super) control: Option<Control>,
+    /// Where repair packets go that have a port of their own.
+    repair: Option<SocketAddr>,
 }
 
 /// Where RTCP travels.
@@ -31,6 +34,7 @@ impl Sockets {
         Ok(Self {
             media: shared(UdpTransport::open(config)?)?,
             control: None,
+            repair: None,
         })
     }
 
@@ -85,7 +89,23 @@ impl Sockets {
         Ok(Self {
             media,
             control: Some(control),
+            repair: None,
         })
+    }
+
+    /// The same, with a port of its own for repair packets.
+    pub(super) fn with_repair(self, to: IpAddr, port: Option<u16>) -> Self {
+        let repair = port.map(|port| SocketAddr::new(to, port));
+        Self { repair, ..self }
+    }
+
+    /// Sends a repair packet. A lost one is what repair packets are for.
+    pub(super) fn repair(&self, flow: Flow, datagram: &[u8]) {
+        let _ = match self.repair.filter(|_| flow == Flow::BlockRepair) {
+            // From the media's port, by which receivers know whose it is.
+            Some(to) => self.media.send_to(datagram, to),
+            None => self.media.send(datagram),
+        };
     }
 
     /// Sends a report. Reports repeat, so one that does not get out is not missed.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use audiox_core::pacer::{CatchUp, Pacer};
 use audiox_core::packet::Framing;
 use audiox_core::redundancy::{Reason, RedundancyConfig, RedundancyController, RedundancyPlan};
-use audiox_core::sender::{RepairConfig, Sender};
+use audiox_core::sender::Sender;
 use audiox_core::stats::ScheduleStats;
 use audiox_core::time::{Instant, MediaTime};
 use audiox_net::clock::Clock;
@@ -192,8 +192,7 @@ impl Stream {
     /// the stream is over.
     pub(super) fn prepare(&mut self, now: Instant, buf: &mut [u8]) -> Option<Instant> {
         while let Some(repair) = self.sender.poll_repair(buf) {
-            // A lost repair packet is what repair packets are for.
-            let _ = self.sockets.media.send(&buf[..repair.len]);
+            self.sockets.repair(repair.flow, &buf[..repair.len]);
         }
         let again = match self.state {
             State::Ready(_) => Some(self.pacer.next_deadline()),
@@ -252,12 +251,7 @@ impl Stream {
         };
         let plan = controller.report(now, lost);
         self.protection = Some(plan);
-        let set = self.sender.set_repair(Some(RepairConfig {
-            payload_type: repair.payload_type,
-            ssrc: !self.sender.ssrc(),
-            window: plan.window,
-            rate: plan.rate,
-        }));
+        let set = repair.apply(&mut self.sender, plan.window, plan.rate);
         debug_assert!(set.is_ok(), "the plan was accepted at the start: {set:?}");
     }
 

@@ -10,6 +10,7 @@ use audiox::core::convert::Gain;
 use audiox::core::format::{Channels, PcmFormat, SampleFormat, SampleRate, StreamFormat};
 use audiox::io::Repeat;
 use audiox::net::Endpoint;
+use audiox::net::endpoint::RepairScheme;
 use audiox::net::pace::Priority;
 use audiox::net::udp::{Dscp, Interface};
 use audiox::time::parse_time;
@@ -245,6 +246,13 @@ impl NetworkArgs {
                 &mut udp.at
             }
             Endpoint::Rtp(rtp) => {
+                if self.sdp.is_some() && rtp.repair.scheme == RepairScheme::Rs8m {
+                    return Err(Failure::Usage(
+                        "--sdp cannot describe packets in blocks; leave it out, and give the \
+                         receiver the same fec-scheme=rs8m"
+                            .to_owned(),
+                    ));
+                }
                 rtp.ptime = self.ptime.or(rtp.ptime);
                 rtp.payload_type = self.pt.or(rtp.payload_type);
                 if let Some(codec) = &self.codec {

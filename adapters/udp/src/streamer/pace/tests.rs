@@ -78,7 +78,7 @@ fn run(late: Duration, catch_up: CatchUp) -> (Vec<Vec<u8>>, StreamReport) {
     };
     let sender = Sender::new(config, plan.encoder(&codecs).unwrap(), clock.now()).unwrap();
     let encoder = plan.encoder(&codecs).unwrap();
-    let feed = Feed::new(readers.remove(0), &plan, sender.header_len(), encoder);
+    let feed = Feed::new(readers.remove(0), &plan, (sender.header_len(), 0), encoder);
     let socket = UdpSocketConfig::sender(to);
     let sockets = Sockets::rtp(&socket, to, RtcpPort::Mux, None).unwrap();
     let status = Arc::new(Status::new(
