@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use crate::block::AudioRef;
 use crate::format::{SampleRate, StreamFormat};
+use crate::redundancy::Means;
 
 /// Turns frames into payloads. Never allocates after construction.
 pub trait Encoder: Send {
@@ -51,6 +52,12 @@ pub trait Encoder: Send {
         0
     }
 
+    /// The [`Means`] against loss that its payloads can hold: what the three settings below have
+    /// an effect on.
+    fn means(&self) -> Means {
+        Means::default()
+    }
+
     /// Which part of the packets is being lost, 0 to 1, from receivers' reports; a codec with
     /// redundancy of its own makes as much of it as that takes.
     fn set_expected_loss(&mut self, _fraction: f32) {}
@@ -58,6 +65,9 @@ pub trait Encoder: Send {
     /// Adds to each payload, from the next on, a coarse copy of the audio before it, reaching back
     /// by up to `history`: as far as the codec can and its bitrate affords. Zero adds none.
     fn set_history(&mut self, _history: Duration) {}
+
+    /// Repeats each payload in up to so many packets after it, from the next on.
+    fn set_copies(&mut self, _packets: usize) {}
 
     /// Aims for this many bits a second, all channels together, from the next packet on. Codecs
     /// of one bitrate stay at it; others take the nearest they have.

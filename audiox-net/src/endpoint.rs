@@ -18,6 +18,9 @@
 //! `fec-pt`, `fec-scheme` (`window`, or `rs8m` as roc-toolkit has it) and `fec-port` (of `rs8m`'s
 //! repair packets, two above RTP's; roc usually has it one above, and RTCP two: `fec-port=10002` and
 //! `rtcp=10003` beside port 10001); and `red`, how many earlier packets each carries again.
+//! (`auto`, `off`, or how many: `60%`), `fec-delay` (what the receiver waits at least, 60 ms) and
+//! `fec-pt`; `red`, how many earlier packets each carries again (or `auto`); and `nack`, whether lost
+//! packets are asked for and sent again, with `rtx-pt`, the payload type in which they are.
 
 mod address;
 mod query;
@@ -84,13 +87,60 @@ pub struct RtpEndpoint {
     pub rtcp: RtcpPort,
     /// Repair packets.
     pub repair: RepairOptions,
-    /// Earlier packets that each carries again (RED), 1 to 31.
-    pub red: Option<u8>,
+    /// Earlier packets that each carries again (RED).
+    pub red: Option<RedAmount>,
+    /// Lost packets asked for and sent again.
+    pub retransmission: RetransmissionOptions,
 }
 
 impl RtpEndpoint {
     /// The payload type of the blocks inside RED packets.
     pub const RED_BLOCKS: u8 = 119;
+}
+
+/// How many earlier packets each carries again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RedAmount {
+    /// As many as the loss calls for that receivers report, up to [`Self::MOST`].
+    Auto,
+    /// So many, 1 to 31.
+    Packets(u8),
+}
+
+impl RedAmount {
+    /// The most that are chosen.
+    pub const MOST: u8 = 4;
+}
+
+impl FromStr for RedAmount {
+    type Err = ConfigError;
+
+    fn from_str(s: &str) -> Result<Self, ConfigError> {
+        match (s, s.parse()) {
+            ("auto", _) => Ok(Self::Auto),
+            (_, Ok(n @ 1..=31)) => Ok(Self::Packets(n)),
+            _ => Err(ConfigError::new(
+                "red",
+                format_args!("'{s}'"),
+                "auto, or how many earlier packets each carries again, 1 to 31",
+            )),
+        }
+    }
+}
+
+/// Lost packets asked for and sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RetransmissionOptions {
+    /// Whether receivers ask, and senders answer. Where that is not said, receivers of unicast
+    /// do, and senders do that send repair packets as loss calls for them.
+    pub asked: Option<bool>,
+    /// RTP payload type of the packets that are sent again.
+    pub payload_type: Option<u8>,
+}
+
+impl RetransmissionOptions {
+    /// The payload type where none is given.
+    pub const PAYLOAD_TYPE: u8 = 117;
 }
 
 /// Repair packets beside a stream.
@@ -294,7 +344,11 @@ impl FromStr for Endpoint {
                         ptime: q.ptime()?,
                         ssrc: q.ssrc()?,
                         rtcp: q.rtcp()?,
-                        red: q.number("red", 1, 31)?.map(|n| n as u8),
+                        red: q.parsed("red")?,
+                        retransmission: RetransmissionOptions {
+                            asked: q.switch("nack")?,
+                            payload_type: q.number("rtx-pt", 0, 127)?.map(|n| n as u8),
+                        },
                         repair: RepairOptions {
                             amount: amount.unwrap_or_default(),
                             scheme: scheme.unwrap_or_default(),
@@ -365,5 +419,7 @@ const RTP_KEYS: &[&str] = &[
     "fec-scheme",
     "fec-port",
     "red",
+    "nack",
+    "rtx-pt",
 ];
 const MAX_PTIME_NANOS: u64 = 10_000_000_000;

@@ -65,6 +65,8 @@ pub struct MediaDescription {
     pub rtcp: RtcpPort,
     /// The payload types that may occur, the preferred first; at least one.
     pub formats: Vec<PayloadFormat>,
+    /// Whether lost packets may be asked for (`a=rtcp-fb` with `nack`, RFC 4585).
+    pub nack: bool,
     /// Duration of a packet.
     pub ptime: Option<Duration>,
     /// Duration of a packet at most.
@@ -215,6 +217,7 @@ impl MediaDescription {
                 codec,
                 fmtp: None,
             }],
+            nack: false,
             ptime: None,
             max_ptime: None,
             direction: Direction::SendOnly,

@@ -1,15 +1,13 @@
 use std::fmt;
-#[cfg(feature = "dred")]
 use std::time::Duration;
 
 use audiox_core::block::AudioRef;
 use audiox_core::codec::{EncodeError, Encoder};
 use audiox_core::error::ConfigError;
 use audiox_core::format::{SampleRate, StreamFormat};
+use audiox_core::redundancy::Means;
 
-#[cfg(feature = "dred")]
-use crate::config::MAX_HISTORY;
-use crate::config::{Application, Bitrate, InbandFec, OpusConfig, RateControl};
+use crate::config::{Application, Bitrate, DRED, InbandFec, MAX_HISTORY, OpusConfig, RateControl};
 use crate::layout::Layout;
 use crate::packet::Bandwidth;
 use crate::raw::{self, Code, RawEncoder, Reading, Setting};
@@ -31,6 +29,7 @@ pub struct OpusEncoder {
     max_bitrate: u32,
     /// Loss to be prepared for whatever is reported.
     least_loss: f32,
+    in_band: bool,
     dtx: bool,
     /// The last payload said that silence goes on.
     silent: bool,
@@ -66,6 +65,8 @@ impl OpusEncoder {
             padded: vec![0.0; frames_per_packet * format.channels.get()].into(),
             max_bitrate: config.max_bitrate.unwrap_or(u32::MAX),
             least_loss: config.expected_loss,
+            // Its low-delay mode has none.
+            in_band: config.fec != InbandFec::Off && config.application != Application::LowDelay,
             dtx: config.dtx,
             silent: false,
         };
@@ -160,6 +161,18 @@ impl Encoder for OpusEncoder {
         let again = silent && self.silent;
         self.silent = silent;
         Ok(if again { 0 } else { len })
+    }
+
+    fn means(&self) -> Means {
+        Means {
+            in_band: self.in_band,
+            history: if DRED && self.layout.streams() == 1 {
+                MAX_HISTORY
+            } else {
+                Duration::ZERO
+            },
+            ..Means::default()
+        }
     }
 
     fn set_expected_loss(&mut self, fraction: f32) {

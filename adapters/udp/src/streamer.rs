@@ -45,7 +45,9 @@ mod status;
 mod stream;
 
 pub use handle::StreamerHandle;
-pub use report::{RepairReport, StreamEnd, StreamReport, StreamerReport};
+pub use report::{
+    AgainReport, RedundancyReport, RepairReport, StreamEnd, StreamReport, StreamerReport,
+};
 pub use start::Start;
 pub use status::{RemoteReport, StreamSnapshot, StreamState, StreamerSnapshot};
 

@@ -16,11 +16,14 @@ use crate::block::AudioRef;
 use crate::error::ConfigError;
 use crate::format::{SampleRate, StreamFormat};
 use crate::packet::red::{self, MAX_BLOCK, MAX_OFFSET, RedBlock, RedPayload};
+use crate::redundancy::Means;
 
 /// Sends each payload of another encoder again in the packets after it.
 pub struct RedEncoder {
     inner: Box<dyn Encoder>,
     payload_type: u8,
+    /// Earlier packets that each can carry, and does.
+    most: usize,
     distance: usize,
     /// The newest last.
     past: VecDeque<Past>,
@@ -69,6 +72,7 @@ impl RedEncoder {
         let block = || vec![0; longest.min(MAX_BLOCK)].into_boxed_slice();
         Ok(Self {
             payload_type,
+            most: distance,
             distance,
             past: VecDeque::with_capacity(distance),
             spare: (0..=distance).map(|_| block()).collect(),
@@ -80,7 +84,7 @@ impl RedEncoder {
 
     fn remember(&mut self, len: usize, frames: usize) {
         self.skipped(frames as u64);
-        if self.past.len() == self.distance
+        if self.past.len() == self.most
             && let Some(oldest) = self.past.pop_front()
         {
             self.spare.push(oldest.bytes);
@@ -130,7 +134,8 @@ impl Encoder for RedEncoder {
             _ => false,
         };
         // The newest first, until one does not fit; sent are the oldest first.
-        let kept = self.past.iter().rev().take_while(fits).count();
+        let newest = self.past.iter().rev().take(self.distance);
+        let kept = newest.take_while(fits).count();
         let blocks = self
             .past
             .iter()
@@ -153,8 +158,19 @@ impl Encoder for RedEncoder {
         self.inner.lookahead()
     }
 
+    fn means(&self) -> Means {
+        Means {
+            copies: self.most,
+            ..self.inner.means()
+        }
+    }
+
     fn set_expected_loss(&mut self, fraction: f32) {
         self.inner.set_expected_loss(fraction);
+    }
+
+    fn set_copies(&mut self, packets: usize) {
+        self.distance = packets.min(self.most);
     }
 
     fn set_history(&mut self, history: std::time::Duration) {

@@ -33,6 +33,8 @@ impl EncodingName {
 
     /// Packets that carry the ones before them again (RFC 2198).
     pub const RED: Self = Self(Cow::Borrowed("red"));
+    /// Packets that are sent again (RFC 4588).
+    pub const RTX: Self = Self(Cow::Borrowed("rtx"));
     /// Repair packets of a sliding window ([`fec::window`](crate::fec::window)). Not registered.
     pub const WINDOW_FEC: Self = Self(Cow::Borrowed("x-audiox-window-fec"));
 

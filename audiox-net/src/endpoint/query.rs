@@ -149,9 +149,14 @@ impl Query {
     }
 
     fn flag(&mut self, key: &'static str) -> Result<bool, ConfigError> {
+        Ok(self.switch(key)?.unwrap_or(false))
+    }
+
+    pub(super) fn switch(&mut self, key: &'static str) -> Result<Option<bool>, ConfigError> {
         match self.take(key).as_deref() {
-            None | Some("0" | "no" | "false" | "off") => Ok(false),
-            Some("" | "1" | "yes" | "true" | "on") => Ok(true),
+            None => Ok(None),
+            Some("0" | "no" | "false" | "off") => Ok(Some(false)),
+            Some("" | "1" | "yes" | "true" | "on") => Ok(Some(true)),
             Some(other) => Err(ConfigError::new(
                 key,
                 quoted(other),

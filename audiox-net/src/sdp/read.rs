@@ -207,6 +207,7 @@ impl Context<'_> {
             port: m.port,
             rtcp: self.rtcp()?,
             formats,
+            nack: self.nack(),
             ptime: self.duration("ptime")?,
             max_ptime: self.duration("maxptime")?,
             direction: self.direction(),
@@ -325,6 +326,16 @@ impl Context<'_> {
         self.own(name).find_map(|a| {
             let (pt, rest) = a.value.as_deref()?.trim_start().split_once(' ')?;
             (pt.parse() == Ok(payload_type)).then_some((a, rest))
+        })
+    }
+
+    /// Generic requests alone: `nack pli` and the like are for video.
+    fn nack(&self) -> bool {
+        self.own("rtcp-fb").any(|a| {
+            let value = a.value.as_deref().unwrap_or_default().trim();
+            value
+                .split_once(' ')
+                .is_some_and(|(_, what)| what.trim() == "nack")
         })
     }
 

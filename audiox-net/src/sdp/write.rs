@@ -79,6 +79,9 @@ fn media(m: &MediaDescription) -> Media {
             add("fmtp", format!("{} {fmtp}", f.payload_type));
         }
     }
+    if m.nack {
+        add("rtcp-fb", "* nack".to_owned());
+    }
     if let Some(d) = m.ptime {
         add("ptime", millis(d));
     }
@@ -115,7 +118,7 @@ fn media(m: &MediaDescription) -> Media {
         media: "audio".to_owned(),
         port: m.port,
         num_ports: None,
-        proto: "RTP/AVP".to_owned(),
+        proto: if m.nack { "RTP/AVPF" } else { "RTP/AVP" }.to_owned(),
         fmt: types.join(" "),
         media_title: m.title.clone(),
         connections: Vec::new(),

@@ -265,6 +265,8 @@ fn stream(s: &PlayedStream) -> Value {
         "packets_received": s.source.packets_received,
         "packets_lost": s.source.packets_lost,
         "packets_recovered": s.source.packets_recovered,
+        "packets_retransmitted": s.source.packets_retransmitted,
+        "retransmissions_requested": s.source.retransmissions_requested,
         "repair_packets": s.source.repair_packets,
         "packets_late": p.packets_late,
         "packets_duplicate": p.packets_duplicate,

@@ -81,11 +81,28 @@ pub(super) fn short_name(name: &str) -> &str {
 
 const BARS: [char; 9] = ['·', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// What of the lost packets came back.
+/// What of the lost packets came back, and by which means.
 pub(super) fn recovered(source: &SourceStats) -> String {
-    match source.repair_packets {
-        0 => String::new(),
-        _ => format!(" (of which {} came back)", source.packets_recovered),
+    let means = [
+        (
+            source.packets_recovered,
+            source.repair_packets,
+            "by repair packets",
+        ),
+        (
+            source.packets_retransmitted,
+            source.retransmissions_requested,
+            "sent again",
+        ),
+    ];
+    let told: Vec<_> = means
+        .into_iter()
+        .filter(|(_, effort, _)| *effort > 0)
+        .map(|(back, _, means)| format!("{back} {means}"))
+        .collect();
+    match told[..] {
+        [] => String::new(),
+        _ => format!(" (of which came back {})", told.join(", ")),
     }
 }
 

@@ -63,9 +63,9 @@ fn the_loss_that_is_reported_decides_how_many_repair_packets_are_sent() {
         "--latency",
         "60ms",
     ];
-    let (sent, heard) = through("fec=auto", "10%", &receive);
+    let (sent, heard) = through("fec=auto&nack=off", "10%", &receive);
     // Reports come every second or so: what was sent before the first is not protected.
-    let reason = sent["repair"]["reason"].as_str().unwrap();
+    let reason = sent["redundancy"]["reason"].as_str().unwrap();
     assert!(reason.contains("% are lost"), "{sent}");
     let rate = sent["repair"]["per_thousand"].as_u64().unwrap();
     assert!((100..=1_000).contains(&rate), "{sent}");
@@ -75,7 +75,34 @@ fn the_loss_that_is_reported_decides_how_many_repair_packets_are_sent() {
     let receive = ["recv", from, "--to", &again, "--once"];
     let (sent, _) = through("fec=auto", "none", &receive);
     assert_eq!(sent["repair"]["packets"], 0, "{sent}");
-    assert_eq!(sent["repair"]["reason"], "hardly anything is lost");
+    assert_eq!(sent["redundancy"]["reason"], "hardly anything is lost");
+}
+
+#[test]
+fn what_was_lost_is_asked_for_and_sent_again() {
+    let folder = Folder::new();
+    let to = folder.at("heard.wav");
+    let from = "rtp://127.0.0.1:0?codec=L16&rate=16000&channels=1";
+    let receive = ["recv", from, "--to", &to, "--once"];
+    let (sent, heard) = through("nack=on", "15%", &receive);
+    assert!(
+        sent["repair"].is_null() && sent["redundancy"].is_null(),
+        "{sent}"
+    );
+    let lost = heard["packets_lost"].as_u64().unwrap();
+    let again = heard["packets_retransmitted"].as_u64().unwrap();
+    // What was lost before the receiver was sure of the sender, or at the end, stays lost.
+    assert!(lost > 150 && again + 10 >= lost, "{heard}");
+    assert!(heard["gap_frames"].as_u64().unwrap() <= 10 * 40, "{heard}");
+    let sent = sent["retransmission"]["packets"].as_u64().unwrap();
+    assert!((again..again * 3 / 2).contains(&sent), "{sent} {heard}");
+
+    let from = format!("{from}&nack=off");
+    let other = folder.at("other.wav");
+    let receive = ["recv", &from, "--to", &other, "--once"];
+    let (sent, heard) = through("nack=on", "15%", &receive);
+    assert_eq!(sent["retransmission"]["requested"], 0, "{sent}");
+    assert_eq!(heard["retransmissions_requested"], 0, "{heard}");
 }
 
 #[test]
@@ -239,10 +266,18 @@ fn opus_through_a_fifth_of_loss_is_heard_unbroken() {
     link.wait();
     let stream = &told["streams"][0];
     let lost = stream["packets_lost"].as_u64().unwrap();
-    let back = stream["packets_recovered"].as_u64().unwrap();
-    assert!(lost > 100 && back * 10 > lost * 6, "{told} {sent}");
+    let back = |means: &str| stream[means].as_u64().unwrap();
+    let again = back("packets_retransmitted");
+    assert!(lost > 100 && again > 0, "{told} {sent}");
+    assert!(
+        (again + back("packets_recovered")) * 10 > lost * 9,
+        "{told} {sent}"
+    );
+    let concealed = stream["concealed_samples"].as_u64().unwrap();
+    // Half a second is made up at the end where the goodbye is lost, too.
+    assert!(concealed < 48_000 / 2 + 48_000 / 5, "{told}");
     assert_eq!(stream["packets_discarded"], 0, "{told}");
-    let reason = sent["streams"][0]["repair"]["reason"].as_str().unwrap();
+    let reason = sent["streams"][0]["redundancy"]["reason"].as_str().unwrap();
     assert!(reason.contains("% are lost"), "{sent}");
 }
 

@@ -1,5 +1,7 @@
 //! What a node listens to: one port (or pair of ports) and what is expected there.
 
+use std::time::Duration;
+
 use audiox_core::ConfigError;
 use audiox_core::codec::{
     CodecRegistry, CodecSpec, Decoder, EncodingName, PcmCoding, PcmDecoder, RedFactory,
@@ -7,11 +9,12 @@ use audiox_core::codec::{
 };
 use audiox_core::fec::block::Points;
 use audiox_core::format::{Channels, PcmFormat, SampleFormat, SampleRate, StreamFormat};
-use audiox_core::ingress::IngressConfig;
+use audiox_core::ingress::{IngressConfig, RetransmissionConfig};
 use audiox_net::endpoint::{
-    Endpoint, NetAddress, NetOptions, RepairOptions, RepairScheme, RtpEndpoint, UdpEndpoint,
+    Endpoint, NetAddress, NetOptions, RepairAmount, RepairOptions, RepairScheme,
+    RetransmissionOptions, RtpEndpoint, UdpEndpoint, parse_ptime,
 };
-use audiox_net::sdp::{MediaDescription, SessionDescription};
+use audiox_net::sdp::{MediaDescription, PayloadFormat, SessionDescription};
 use audiox_net::udp::{RtcpPort, UdpSocketConfig};
 
 use crate::Error;
@@ -43,6 +46,11 @@ pub enum Content {
         repair: Vec<u8>,
         /// Packets are in blocks, whose repair packets come to this port; 0 is two above RTP's.
         blocks: Option<u16>,
+        /// Payload types of packets that are sent again, each with that of the packets which it
+        /// repeats; lost packets are asked for where there are any.
+        again: Vec<(u8, u8)>,
+        /// What is to be waited at least, so that repair packets help.
+        delay: Option<Duration>,
         /// Where RTCP travels.
         rtcp: RtcpPort,
     },
@@ -100,14 +108,30 @@ impl Listen {
         };
         let repair = rtp.repair.payload_type;
         let repair = repair.unwrap_or(RepairOptions::PAYLOAD_TYPE);
+        let socket = rtp.at.receiver()?;
+        let again = rtp.retransmission;
+        // Of a group many would ask at once.
+        let asks = again.asked.unwrap_or(socket.groups.is_empty()) && blocks.is_none();
+        let again = again
+            .payload_type
+            .unwrap_or(RetransmissionOptions::PAYLOAD_TYPE);
+        let wanted = rtp.repair.amount != RepairAmount::Off;
         Ok(Self {
-            socket: rtp.at.receiver()?,
+            socket,
             content: Content::Rtp {
                 // What is media is not taken for repair.
                 repair: Some(repair)
                     .filter(|pt| *pt != format.0 && blocks.is_none())
                     .into_iter()
                     .collect(),
+                again: (asks && again != format.0 && again != repair)
+                    .then_some((again, format.0))
+                    .into_iter()
+                    .collect(),
+                delay: rtp
+                    .repair
+                    .delay
+                    .or_else(|| wanted.then_some(RepairOptions::DELAY)),
                 formats: match rtp.red {
                     // RED packets come in the stream's type, its blocks in one of their own.
                     Some(_) => vec![
@@ -127,6 +151,7 @@ impl Listen {
             .formats
             .iter()
             .filter(|f| f.codec.encoding != EncodingName::WINDOW_FEC)
+            .filter(|f| f.codec.encoding != EncodingName::RTX)
             .map(|f| (f.payload_type, f.codec.clone()))
             .collect();
         // A unicast session description names the receiver, which is this machine; on another
@@ -161,6 +186,17 @@ impl Listen {
                     .map(|f| f.payload_type)
                     .collect(),
                 blocks: None,
+                again: media
+                    .formats
+                    .iter()
+                    .filter(|f| media.nack && f.codec.encoding == EncodingName::RTX)
+                    .filter_map(|f| Some((f.payload_type, parameter(f, "apt")?.parse().ok()?)))
+                    .collect(),
+                delay: media
+                    .formats
+                    .iter()
+                    .filter(|f| f.codec.encoding == EncodingName::WINDOW_FEC)
+                    .find_map(|f| parse_ptime(parameter(f, "delay")?).ok()),
                 rtcp: media.rtcp,
             },
         })
@@ -173,10 +209,16 @@ impl Listen {
                 formats,
                 repair,
                 blocks,
+                again,
+                delay,
                 ..
             } => IngressConfig {
                 repair_types: repair.clone(),
                 blocks: blocks.map(|_| Points::default()),
+                retransmission: (!again.is_empty()).then(|| RetransmissionConfig {
+                    types: again.clone(),
+                    delay: delay.unwrap_or_default(),
+                }),
                 ..IngressConfig::rtp(
                     formats
                         .iter()
@@ -268,6 +310,15 @@ pub(crate) struct PayloadReader {
     pub(crate) payload_type: u8,
     pub(crate) stored: SampleFormat,
     pub(crate) decoder: Box<dyn Decoder>,
+}
+
+/// A parameter of a payload type by its name.
+fn parameter<'a>(format: &'a PayloadFormat, name: &str) -> Option<&'a str> {
+    let parameters = format.fmtp.as_deref()?.split(';');
+    parameters
+        .filter_map(|p| p.trim().split_once('='))
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.trim())
 }
 
 fn red_of(spec: &CodecSpec) -> CodecSpec {

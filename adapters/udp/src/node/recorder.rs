@@ -90,12 +90,15 @@ impl Recorder {
                 cname: format!("audiox-node@{}", port.local),
                 bandwidth: 1_000_000,
             });
-            let ingress = IngressConfig {
+            let mut ingress = IngressConfig {
                 max_sources: config.max_streams,
                 idle_after: config.idle_after,
                 reports,
                 ..listen.ingress()
             };
+            if let Some(again) = &mut ingress.retransmission {
+                again.delay = config.hold;
+            }
             stations.push(Station {
                 ingress: Ingress::new(ingress, clock.now())?,
                 port,
@@ -351,7 +354,7 @@ impl Recorder {
             return;
         };
         let mut buf = [0; REPORT_BYTES];
-        if let Some(len) = station.ingress.poll_report(now, &mut buf) {
+        while let Some(len) = station.ingress.poll_report(now, &mut buf) {
             for peer in &station.peers {
                 // A receiver report is worth no trouble: the next one says more.
                 let _ = control.send_to(&buf[..len], *peer);

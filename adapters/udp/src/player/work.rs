@@ -7,7 +7,7 @@ use std::time::Duration;
 use audiox_core::ConfigError;
 use audiox_core::block::{AudioMut, AudioRef};
 use audiox_core::ingress::{IngressConfig, Origin, ReportConfig, SourceId};
-use audiox_core::playout::{Playout, PlayoutConfig};
+use audiox_core::playout::{Latency, Playout, PlayoutConfig};
 use audiox_core::session::{
     NewSource, PlayoutFactory, Routed, Session, SessionConfig, SessionEvent, UniformPlayouts,
 };
@@ -229,15 +229,13 @@ impl Station {
     /// Sends a receiver report that is due.
     fn answer(&mut self, now: Instant) {
         let mut buf = [0; MAX_REPORT];
-        let Some(len) = self.session.poll_report(now, &mut buf) else {
-            return;
-        };
-        let Some(control) = &self.port.control else {
-            return;
-        };
-        for peer in &self.peers {
-            // A receiver report is worth no trouble: the next one says more.
-            let _ = control.send_to(&buf[..len], *peer);
+        while let Some(len) = self.session.poll_report(now, &mut buf)
+            && let Some(control) = &self.port.control
+        {
+            for peer in &self.peers {
+                // A receiver report is worth no trouble: the next one says more.
+                let _ = control.send_to(&buf[..len], *peer);
+            }
         }
     }
 
@@ -338,10 +336,21 @@ fn session(
     clock: &Clock,
     tap: Option<Tap>,
 ) -> Result<Session, ConfigError> {
-    let playout = PlayoutConfig {
+    let mut playout = PlayoutConfig {
         output: Some(config.format),
         ..config.playout.clone()
     };
+    if let (
+        Content::Rtp {
+            delay: Some(least), ..
+        },
+        Latency::Adaptive(delay),
+    ) = (&listen.content, &mut playout.latency)
+    {
+        // Repair that comes later than it is played is worth nothing.
+        delay.min = delay.min.max(*least);
+        delay.max = delay.max.max(*least);
+    }
     let uniform = match &listen.content {
         Content::Raw { pcm, format } => UniformPlayouts::raw(playout, *pcm, *format),
         Content::Rtp { .. } => {

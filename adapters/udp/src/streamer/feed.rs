@@ -4,6 +4,7 @@ use audiox_core::block::AudioRef;
 use audiox_core::codec::{Encoder, PcmCoding};
 use audiox_core::convert;
 use audiox_core::format::{PcmFormat, StreamFormat};
+use audiox_core::redundancy::{Means, RedundancyPlan};
 use audiox_io::PrefetchReader;
 
 use super::plan::{StreamPlan, Wire};
@@ -77,6 +78,25 @@ impl Feed {
 
     /// A feed of packets as planned, each between so many bytes for others. `encoder` is used where
     /// moving bytes is not enough.
+    /// The means against loss that its payloads can hold.
+    pub(super) fn means(&self) -> Means {
+        match &self.recode {
+            Recode::Encode(encoder) => encoder.means(),
+            _ => Means::default(),
+        }
+    }
+
+    /// Puts as much redundancy into payloads as was planned.
+    pub(super) fn protect(&mut self, plan: &RedundancyPlan) {
+        if let Recode::Encode(encoder) = &mut self.recode {
+            encoder.set_expected_loss(plan.expected_loss);
+            encoder.set_history(plan.history);
+            encoder.set_copies(plan.copies);
+        }
+    }
+
+    /// A feed of packets as planned, each behind `header` bytes. `encoder` is used where moving
+    /// bytes is not enough.
     pub(super) fn new(
         reader: PrefetchReader,
         plan: &StreamPlan,

@@ -36,6 +36,12 @@ pub(super) struct Work {
     incoming: Option<PacketOutput>,
     /// SSRCs and the streams they belong to, in order.
     ssrcs: Vec<(u32, usize)>,
+    /// Streams that a datagram speaks of.
+    told: Vec<usize>,
+    /// Receivers ask for lost packets, and wait: their requests are looked for until then.
+    attentive: Instant,
+    /// When to look next.
+    look_at: Option<Instant>,
 }
 
 impl Work {
@@ -53,6 +59,9 @@ impl Work {
             scratch: vec![0; SCRATCH].into(),
             incoming,
             ssrcs,
+            told: Vec::with_capacity(MAX_TOLD),
+            attentive: Instant::EPOCH,
+            look_at: None,
             streams,
         }
     }
@@ -110,7 +119,7 @@ impl Work {
     }
 
     /// Hands receivers' reports to the streams they speak of.
-    fn take_reports(&mut self) {
+    fn take_reports(&mut self, now: Instant) {
         let Some(incoming) = &mut self.incoming else {
             return;
         };
@@ -118,10 +127,22 @@ impl Work {
             let Some(buf) = incoming.recv() else {
                 break;
             };
+            self.told.clear();
             for ssrc in reported(buf.bytes()) {
                 if let Ok(at) = self.ssrcs.binary_search_by_key(&ssrc, |(s, _)| *s) {
                     let (_, id) = self.ssrcs[at];
-                    self.streams[id].handle_report(buf.meta.arrival, buf.bytes());
+                    if !self.told.contains(&id) && self.told.len() < MAX_TOLD {
+                        self.told.push(id);
+                    }
+                }
+            }
+            for &id in &self.told {
+                let stream = &mut self.streams[id];
+                let before = stream.asked_for();
+                stream.handle_report(buf.meta.arrival, buf.bytes());
+                if stream.asked_for() > before {
+                    stream.send_repair(&mut self.scratch);
+                    self.attentive = now + ATTENTIVE;
                 }
             }
             // It is of this pool, so there is room for it.
@@ -142,7 +163,8 @@ impl Work {
 
 impl PacedWork for Work {
     fn next_deadline(&self) -> Option<Instant> {
-        self.due.next_deadline()
+        let due = self.due.next_deadline()?;
+        Some(self.look_at.map_or(due, |at| at.min(due)))
     }
 
     fn run(&mut self, now: Instant) {
@@ -163,25 +185,36 @@ impl PacedWork for Work {
                 reports += usize::from(stream.report(now, &mut self.scratch));
             }
         }
-        self.take_reports();
+        self.take_reports(now);
+        self.look_at = (now < self.attentive).then(|| now + LOOK_EVERY);
     }
 }
 
-/// The SSRCs that an RTCP datagram's report blocks speak of; none where it is malformed.
+/// The SSRCs that an RTCP datagram's report blocks and requests speak of; none where it is malformed.
 pub(super) fn reported(datagram: &[u8]) -> impl Iterator<Item = u32> + '_ {
     let packets = Compound::parse(datagram).ok().into_iter().flatten();
     packets
         .filter_map(|packet| match packet {
-            Ok(RtcpPacket::ReceiverReport(rr)) => Some(rr.reports),
-            Ok(RtcpPacket::SenderReport(sr)) => Some(sr.reports),
+            Ok(RtcpPacket::ReceiverReport(rr)) => Some((Some(rr.reports), None)),
+            Ok(RtcpPacket::SenderReport(sr)) => Some((Some(sr.reports), None)),
+            Ok(RtcpPacket::Nack(nack)) => Some((None, Some(nack.media))),
             _ => None,
         })
-        .flat_map(|blocks| blocks.iter().map(|b| b.ssrc))
+        .flat_map(|(blocks, asked)| {
+            let blocks = blocks.into_iter().flat_map(|b| b.iter().map(|b| b.ssrc));
+            blocks.chain(asked)
+        })
 }
 
 const SCRATCH: usize = 1_500;
 /// Reports sent, and reports read, in one turn: some 30 µs each.
 const REPORTS_A_TURN: usize = 8;
+/// Streams that one datagram speaks of.
+const MAX_TOLD: usize = 64;
+/// How often requests are looked for, and for how long after the last: an answer that waits for
+/// the next packet's time is that much later.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+const ATTENTIVE: Duration = Duration::from_secs(2);
 const PREAMBLE: Duration = Duration::from_millis(20);
 
 #[cfg(test)]

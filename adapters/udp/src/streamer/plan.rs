@@ -10,10 +10,14 @@ use audiox_core::fec::block::{BlockConfig, PayloadId};
 use audiox_core::fec::symbol;
 use audiox_core::format::{Channels, PcmFormat, SampleFormat, SampleRate, StreamFormat};
 use audiox_core::packet::Framing;
+use audiox_core::packet::rtx;
 use audiox_core::packetizer::PacketPlan;
-use audiox_core::redundancy::RedundancyConfig;
+use audiox_core::redundancy;
+use audiox_core::retransmit::History;
 use audiox_core::sender::{REPAIR_OVERHEAD, RTP_HEADER, RepairConfig, Sender};
-use audiox_net::endpoint::{RepairAmount, RepairOptions, RepairScheme};
+use audiox_net::endpoint::{
+    RepairAmount, RepairOptions, RepairScheme, RetransmissionOptions, RtpEndpoint,
+};
 
 /// What all streams of a session share.
 #[derive(Debug)]
@@ -35,6 +39,7 @@ pub(super) enum Kind<'a> {
         codec: Option<&'a EncodingName>,
         payload_type: Option<u8>,
         repair: RepairOptions,
+        again: RetransmissionOptions,
     },
 }
 
@@ -60,6 +65,15 @@ pub(super) struct StreamPlan {
     pub(super) fmtp: Option<String>,
     pub(super) packet: PacketPlan,
     pub(super) repair: Option<RepairPlan>,
+    pub(super) again: Option<AgainPlan>,
+}
+
+/// Packets that are sent again when they are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct AgainPlan {
+    pub(super) payload_type: u8,
+    /// So many are remembered.
+    pub(super) packets: usize,
 }
 
 /// Repair packets beside a stream.
@@ -132,6 +146,7 @@ impl SessionPlan<'_> {
             for (plan, pt) in plans.iter_mut().zip(types) {
                 plan.payload_type = pt;
             }
+            self.again(&mut plans);
         }
         Ok(plans)
     }
@@ -189,7 +204,52 @@ impl SessionPlan<'_> {
             fmtp,
             packet,
             repair,
+            again: None,
         })
+    }
+
+    /// Gives each payload type another in which its packets are sent again, counted down from the
+    /// one that is given, as long as there are free ones.
+    fn again(&self, plans: &mut [StreamPlan]) {
+        let Kind::Rtp { repair, again, .. } = self.kind else {
+            return;
+        };
+        let chosen = repair.amount == RepairAmount::Auto && repair.scheme == RepairScheme::Window;
+        if !again.asked.unwrap_or(chosen) {
+            return;
+        }
+        let first = again
+            .payload_type
+            .unwrap_or(RetransmissionOptions::PAYLOAD_TYPE);
+        let taken = |pt: &u8| {
+            let repair = plans
+                .iter()
+                .any(|p| p.repair.is_some_and(|r| r.payload_type == *pt));
+            repair || *pt == RtpEndpoint::RED_BLOCKS || plans.iter().any(|p| p.payload_type == *pt)
+        };
+        let mut free = (0..=first)
+            .rev()
+            .filter(|pt| !taken(pt))
+            .collect::<Vec<_>>()
+            .into_iter();
+        let mut given: Vec<(u8, u8)> = Vec::new();
+        for plan in plans {
+            let of = plan.payload_type;
+            let known = given
+                .iter()
+                .find(|(_, given)| *given == of)
+                .map(|(pt, _)| *pt);
+            let Some(payload_type) = known.or_else(|| free.next()) else {
+                return;
+            };
+            given.push((payload_type, of));
+            let remembered = REMEMBERED.as_nanos() / plan.packet.ptime.as_nanos().max(1);
+            let remembered = usize::try_from(remembered).unwrap_or(usize::MAX);
+            plan.again = Some(AgainPlan {
+                payload_type,
+                packets: remembered.clamp(16, History::MAX_PACKETS),
+            });
+        }
     }
 
     fn repair(&self, packet: &PacketPlan) -> Option<RepairPlan> {
@@ -207,7 +267,7 @@ impl SessionPlan<'_> {
         Some(RepairPlan {
             payload_type: repair.payload_type.unwrap_or(RepairOptions::PAYLOAD_TYPE),
             scheme: repair.scheme,
-            window: RedundancyConfig::new(packet.ptime, delay).window(),
+            window: redundancy::window(packet.ptime, delay),
             rate,
             adaptive,
         })
@@ -223,6 +283,9 @@ impl SessionPlan<'_> {
             }
             Kind::Rtp { repair, .. } if repair.amount != RepairAmount::Off => {
                 self.max_datagram.saturating_sub(REPAIR_OVERHEAD)
+            }
+            Kind::Rtp { again, .. } if again.asked == Some(true) => {
+                self.max_datagram.saturating_sub(rtx::OVERHEAD)
             }
             _ => self.max_datagram,
         }
@@ -391,6 +454,9 @@ const FIRST_DYNAMIC: u8 = 96;
 const NATIVE_FLOAT: PcmFormat =
     PcmFormat::new(SampleFormat::F32, audiox_core::format::Endian::Little);
 
+/// How far back a packet can be asked for: longer than any delay in which it could still be heard.
+const REMEMBERED: Duration = Duration::from_secs(1);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -419,6 +485,7 @@ mod tests {
     fn rtp<'a>(codec: Option<&'a EncodingName>, payload_type: Option<u8>) -> Kind<'a> {
         Kind::Rtp {
             repair: RepairOptions::default(),
+            again: RetransmissionOptions::default(),
             codec,
             payload_type,
         }

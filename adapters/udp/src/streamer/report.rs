@@ -57,6 +57,32 @@ pub struct StreamReport {
     pub remote: Option<RemoteReport>,
     /// Repair packets, where they were asked for.
     pub repair: Option<RepairReport>,
+    /// Packets sent again, where receivers may ask for them.
+    pub again: Option<AgainReport>,
+    /// Redundancy that follows what receivers report, as it was at the end.
+    pub redundancy: Option<RedundancyReport>,
+}
+
+/// Packets of a stream that were sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AgainReport {
+    /// Packets sent again.
+    pub packets: u64,
+    /// Packets asked for, each as often as it was.
+    pub requested: u64,
+}
+
+/// What was chosen against loss, beside repair packets and retransmission.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RedundancyReport {
+    /// Earlier packets that each carried again.
+    pub copies: usize,
+    /// How far back the codec's history reached.
+    pub history: Duration,
+    /// Share of packets, 0 to 1, that the codec prepared to do without.
+    pub expected_loss: f32,
+    /// Why.
+    pub reason: Reason,
 }
 
 /// The repair packets of a stream.
@@ -68,8 +94,6 @@ pub struct RepairReport {
     pub window: usize,
     /// For a thousand packets, at the end.
     pub per_thousand: u32,
-    /// Why so many, where the loss that receivers report decides.
-    pub reason: Option<Reason>,
 }
 
 /// How a stream ended.

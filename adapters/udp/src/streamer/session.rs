@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use audiox_core::codec::{CodecSpec, EncodingName};
 use audiox_core::format::{Channels, StreamFormat};
 use audiox_net::clock::Clock;
-use audiox_net::endpoint::RtpEndpoint;
+use audiox_net::endpoint::{RepairOptions, RtpEndpoint};
 use audiox_net::sdp::{
     MediaDescription, Origin, PayloadFormat, SessionDescription, SsrcDescription,
 };
@@ -66,6 +66,28 @@ impl Described<'_> {
                 codec: CodecSpec::new(EncodingName::WINDOW_FEC, format),
                 fmtp: None,
             });
+        }
+        if let Some(repair) = media
+            .formats
+            .iter_mut()
+            .find(|f| f.codec.encoding == EncodingName::WINDOW_FEC)
+        {
+            let delay = self.rtp.repair.delay.unwrap_or(RepairOptions::DELAY);
+            repair.fmtp = Some(format!("delay={}", delay.as_millis()));
+        }
+        for plan in plans {
+            let Some(again) = plan.again else {
+                continue;
+            };
+            media.nack = true;
+            if media.format(again.payload_type).is_none() {
+                let format = StreamFormat::new(plan.rtpmap.rate, Channels::MONO);
+                media.formats.push(PayloadFormat {
+                    payload_type: again.payload_type,
+                    codec: CodecSpec::new(EncodingName::RTX, format),
+                    fmtp: Some(format!("apt={}", plan.payload_type)),
+                });
+            }
         }
         let same = plans.iter().all(|p| p.packet.ptime == first.packet.ptime);
         media.ptime = same.then_some(first.packet.ptime);

@@ -8,12 +8,12 @@ use std::time::Duration;
 use audiox_core::ConfigError;
 use audiox_core::codec::{CodecRegistry, EncodingName, RedFactory};
 use audiox_core::format::PcmFormat;
-use audiox_core::sender::{Sender, SenderConfig};
+use audiox_core::sender::{RetransmissionConfig, Sender, SenderConfig};
 use audiox_core::source::Source;
 use audiox_core::time::{RtpTimestamp, SeqNum};
 use audiox_io::{Prefetch, PrefetchConfig, PrefetchReader, Resampled};
 use audiox_net::clock::Clock;
-use audiox_net::endpoint::{NetAddress, RepairScheme, RtpEndpoint};
+use audiox_net::endpoint::{NetAddress, RedAmount, RepairScheme, RtpEndpoint};
 use audiox_net::{Endpoint, StopFlag};
 
 use super::control::{self, Heard};
@@ -173,8 +173,12 @@ pub(super) fn start(
 fn codecs(config: &StreamerConfig) -> CodecRegistry {
     let mut codecs = config.codecs.clone();
     if let Endpoint::Rtp(rtp) = &config.to
-        && let Some(distance) = rtp.red
+        && let Some(red) = rtp.red
     {
+        let distance = match red {
+            RedAmount::Auto => RedAmount::MOST,
+            RedAmount::Packets(n) => n,
+        };
         let red = RedFactory {
             codecs: config.codecs.clone(),
             encoding: rtp.codec.clone().unwrap_or(EncodingName::L16),
@@ -213,6 +217,7 @@ fn session_plan<'a>(
                 },
                 payload_type: rtp.payload_type,
                 repair: rtp.repair,
+                again: rtp.retransmission,
             },
             rtp.rate,
             rtp.channels,
@@ -343,6 +348,12 @@ impl Identity {
         if let Some(repair) = plan.repair {
             repair.apply(&mut sender, repair.window, repair.rate)?;
         }
+        sender.set_retransmission(plan.again.map(|again| RetransmissionConfig {
+            payload_type: again.payload_type,
+            // Neither near the streams' nor near the repair packets'.
+            ssrc: ssrc ^ 0x5555_5555,
+            packets: again.packets,
+        }))?;
         Ok(sender)
     }
 }

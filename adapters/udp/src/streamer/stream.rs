@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use audiox_core::pacer::{CatchUp, Pacer};
 use audiox_core::packet::Framing;
-use audiox_core::redundancy::{Reason, RedundancyConfig, RedundancyController, RedundancyPlan};
+use audiox_core::redundancy::{
+    LossReport, Means, Reason, RedundancyConfig, RedundancyController, RedundancyPlan,
+};
 use audiox_core::sender::Sender;
-use audiox_core::stats::ScheduleStats;
+use audiox_core::stats::{ScheduleStats, SenderStats};
 use audiox_core::time::{Instant, MediaTime};
 use audiox_net::clock::Clock;
 use audiox_net::udp::{SendOutcome, UdpCounts};
 
 use super::feed::{Feed, Packet, Prepared};
 use super::plan::StreamPlan;
-use super::report::{RepairReport, StreamEnd, StreamReport};
+use super::report::{AgainReport, RedundancyReport, RepairReport, StreamEnd, StreamReport};
 use super::sockets::Sockets;
 use super::status::{ENDED, SENDING, Status};
 use crate::Error;
@@ -41,6 +43,8 @@ pub(super) struct Stream {
     failure: Option<Error>,
     /// Share of packets lost, 0 to 1, as the encoder knows it.
     loss: f32,
+    /// Losses, and runs of them, that receivers had told of at the last report.
+    told: (u64, u64),
     redundancy: Option<RedundancyController>,
     /// What it last chose.
     protection: Option<RedundancyPlan>,
@@ -77,7 +81,13 @@ impl Stream {
         let rate = plan.format.rate;
         let delay = plan.repair.and_then(|r| r.adaptive);
         let redundancy = delay.map(|delay| {
-            let config = RedundancyConfig::new(plan.packet.ptime, delay);
+            let means = Means {
+                repair: true,
+                retransmission: plan.again.is_some(),
+                ..feed.means()
+            };
+            let ptime = plan.packet.ptime;
+            let config = RedundancyConfig::new(ptime, delay, means);
             RedundancyController::new(config)
         });
         Self {
@@ -100,6 +110,7 @@ impl Stream {
             stopped: false,
             failure: None,
             loss: 0.0,
+            told: (0, 0),
             redundancy,
             protection: None,
         }
@@ -191,9 +202,7 @@ impl Stream {
     /// After the deadline: makes the next packet ready and returns when to come back; `None` when
     /// the stream is over.
     pub(super) fn prepare(&mut self, now: Instant, buf: &mut [u8]) -> Option<Instant> {
-        while let Some(repair) = self.sender.poll_repair(buf) {
-            self.sockets.repair(repair.flow, &buf[..repair.len]);
-        }
+        self.send_repair(buf);
         let again = match self.state {
             State::Ready(_) => Some(self.pacer.next_deadline()),
             State::Waiting { due } | State::Dry { due } => match self.feed.prepare() {
@@ -238,18 +247,44 @@ impl Stream {
         let stats = *self.sender.stats();
         self.status.set_remote(&stats);
         if stats.reports_received > before {
-            self.protect(arrival, f64::from(stats.remote_fraction_lost) / 256.0);
+            self.protect(arrival, &stats);
         }
     }
 
-    /// Adapts redundancy to the loss that a receiver reports.
-    fn protect(&mut self, now: Instant, lost: f64) {
-        self.loss = (lost as f32).max(self.loss * FORGETTING);
-        self.feed.set_expected_loss(self.loss);
+    /// Sends what was asked for again, and repair packets. A lost one is what they are for.
+    pub(super) fn send_repair(&mut self, buf: &mut [u8]) {
+        while let Some(repair) = self.sender.poll_repair(buf) {
+            self.sockets.repair(repair.flow, &buf[..repair.len]);
+        }
+    }
+
+    /// Packets that were asked for so far.
+    pub(super) fn asked_for(&self) -> u64 {
+        self.sender.stats().retransmissions_requested
+    }
+
+    /// Adapts redundancy to what a receiver reports.
+    fn protect(&mut self, now: Instant, stats: &SenderStats) {
+        let lost = f64::from(stats.remote_fraction_lost) / 256.0;
         let (Some(controller), Some(repair)) = (&mut self.redundancy, self.plan.repair) else {
+            self.loss = (lost as f32).max(self.loss * FORGETTING);
+            self.feed.set_expected_loss(self.loss);
             return;
         };
-        let plan = controller.report(now, lost);
+        let told = (stats.remote_losses, stats.remote_loss_runs);
+        let (losses, runs) = (told.0 - self.told.0, told.1 - self.told.1);
+        self.told = told;
+        let plan = controller.report(
+            now,
+            &LossReport {
+                lost,
+                bursts: Some((losses, runs)),
+                round_trip: stats.round_trip_time,
+                delay: stats.remote_delay,
+                payload: (stats.bytes_sent / stats.packets_sent.max(1)) as usize,
+            },
+        );
+        self.feed.protect(&plan);
         self.protection = Some(plan);
         let set = repair.apply(&mut self.sender, plan.window, plan.rate);
         debug_assert!(set.is_ok(), "the plan was accepted at the start: {set:?}");
@@ -298,14 +333,20 @@ impl Stream {
             underruns: now.underruns,
             schedule: self.schedule.summary(),
             remote: now.remote,
+            again: self.plan.again.map(|_| AgainReport {
+                packets: self.sender.stats().retransmitted_packets_sent,
+                requested: self.sender.stats().retransmissions_requested,
+            }),
             repair: self.plan.repair.map(|repair| RepairReport {
                 packets: self.sender.stats().repair_packets_sent,
-                window: repair.window,
+                window: self.protection.map_or(repair.window, |p| p.window),
                 per_thousand: self.protection.map_or(repair.rate, |p| p.rate),
-                reason: match repair.adaptive {
-                    Some(_) => Some(self.protection.map_or(Reason::NoReports, |p| p.reason)),
-                    None => None,
-                },
+            }),
+            redundancy: self.redundancy.as_ref().map(|_| RedundancyReport {
+                copies: self.protection.map_or(0, |p| p.copies),
+                history: self.protection.map_or(Duration::ZERO, |p| p.history),
+                expected_loss: self.protection.map_or(0.0, |p| p.expected_loss),
+                reason: self.protection.map_or(Reason::NoReports, |p| p.reason),
             }),
         }
     }

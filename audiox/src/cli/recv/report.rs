@@ -237,6 +237,8 @@ fn stream_json(s: &StreamReport) -> Value {
         "bytes": s.source.bytes_received,
         "packets_lost": s.source.packets_lost,
         "packets_recovered": s.source.packets_recovered,
+        "packets_retransmitted": s.source.packets_retransmitted,
+        "retransmissions_requested": s.source.retransmissions_requested,
         "repair_packets": s.source.repair_packets,
         "out_of_order": s.source.packets_out_of_order,
         "restarts": s.source.restarts,

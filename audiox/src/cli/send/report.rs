@@ -4,8 +4,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use audiox::core::stats::ScheduleSummary;
 use audiox::udp::streamer::{
-    RemoteReport, RepairReport, StreamEnd, StreamReport, StreamState, StreamerHandle,
-    StreamerReport, StreamerSnapshot,
+    RedundancyReport, RemoteReport, RepairReport, StreamEnd, StreamReport, StreamState,
+    StreamerHandle, StreamerReport, StreamerSnapshot,
 };
 use serde_json::{Value, json};
 
@@ -47,6 +47,16 @@ pub(super) fn text(report: &StreamerReport) -> String {
         }
         lines.extend(s.remote.as_ref().map(|r| format!("  {}", remote_text(r))));
         lines.extend(s.repair.as_ref().map(|r| format!("  {}", repair_text(r))));
+        let again = s.again.as_ref().filter(|a| a.requested > 0);
+        lines.extend(again.map(|a| {
+            let packets = count(a.packets, "packet");
+            format!("  {packets} sent again, of {} asked for", a.requested)
+        }));
+        lines.extend(
+            s.redundancy
+                .as_ref()
+                .map(|r| format!("  {}", redundancy_text(r))),
+        );
     }
     if !rest.is_empty() {
         lines.push(format!(
@@ -115,15 +125,28 @@ fn count_signed(n: i64, noun: &str) -> String {
 }
 
 fn repair_text(r: &RepairReport) -> String {
-    let reason = r
-        .reason
-        .map_or_else(String::new, |reason| format!(": {reason}"));
     format!(
-        "{}, each of up to {}, {:.1} % at the end{reason}",
+        "{}, each of up to {}, {:.1} % at the end",
         count(r.packets, "repair packet"),
         count(r.window as u64, "packet"),
         f64::from(r.per_thousand) / 10.0,
     )
+}
+
+fn redundancy_text(r: &RedundancyReport) -> String {
+    let mut chosen = Vec::new();
+    if r.copies > 0 {
+        chosen.push(format!("each packet carries {} before it", r.copies));
+    }
+    if !r.history.is_zero() {
+        chosen.push(format!("{} of history in each", Short(r.history)));
+    }
+    if r.expected_loss > 0.0 {
+        let percent = r.expected_loss * 100.0;
+        chosen.push(format!("the codec prepares for {percent:.1} % of loss"));
+    }
+    let chosen: String = chosen.into_iter().map(|c| format!("; {c}")).collect();
+    format!("redundancy: {}{chosen}", r.reason)
 }
 
 fn remote_text(r: &RemoteReport) -> String {
@@ -175,7 +198,16 @@ fn stream_json(s: &StreamReport) -> Value {
             "packets": r.packets,
             "window": r.window,
             "per_thousand": r.per_thousand,
-            "reason": r.reason.map(|r| r.to_string()),
+        })),
+        "retransmission": s.again.as_ref().map(|a| json!({
+            "packets": a.packets,
+            "requested": a.requested,
+        })),
+        "redundancy": s.redundancy.as_ref().map(|r| json!({
+            "copies": r.copies,
+            "history_ms": millis(r.history),
+            "expected_loss": r.expected_loss,
+            "reason": r.reason.to_string(),
         })),
     })
 }
@@ -292,6 +324,8 @@ mod tests {
                 round_trip: Some(Duration::from_micros(412)),
             }),
             repair: None,
+            again: None,
+            redundancy: None,
         }
     }
 

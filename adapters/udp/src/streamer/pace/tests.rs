@@ -41,6 +41,7 @@ fn run(late: Duration, catch_up: CatchUp) -> (Vec<Vec<u8>>, StreamReport) {
             codec: None,
             payload_type: None,
             repair: Default::default(),
+            again: Default::default(),
         },
         rate: None,
         channels: None,
