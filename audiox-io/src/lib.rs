@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`wav`] | WAV, RF64 and BW64 files, streamed in and out |
 //! | `compressed` | FLAC, MP3, Ogg Vorbis and AAC files as sources (feature `compressed`) |
+//! | [`ogg`] | Ogg Opus files in and out, packet by packet |
 //! | [`kind`] | what a file is, by its content |
 //! | [`folder`] | every audio file of a folder |
 //! | [`signal`] | tones, sweeps, noise, silence, impulses |
@@ -48,6 +49,7 @@ pub mod folder;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod kind;
+pub mod ogg;
 pub mod prefetch;
 pub mod raw;
 pub mod signal;
@@ -58,6 +60,7 @@ pub use compressed::CompressedSource;
 pub use decorate::{Amplified, Looped, Repeat, Resampled, Skip, Take};
 pub use folder::{list_folder, load_folder};
 pub use kind::FileKind;
+pub use ogg::{OpusFileReader, OpusFileWriter, OpusHead};
 pub use prefetch::{Filled, Prefetch, PrefetchConfig, PrefetchReader};
 pub use raw::{NullSink, RawSink, RawSource};
 pub use signal::{Colour, Signal};
