@@ -26,6 +26,8 @@
 //! of which a whole burst comes back ([`OpusConfig::history`], [`Decoder::recover`]); and
 //! concealment by a neural network ([`Concealment::Deep`]).
 //!
+//! Ogg Opus files are decoded by [`OpusSource`] and encoded by [`OpusSink`].
+//!
 //! In RTP (RFC 7587) a stream is `opus/48000/2` whatever it carries, with a clock of 48 kHz;
 //! [`register`] puts both names, `opus` and WebRTC's `multiopus`, into a codec registry.
 //!
@@ -44,6 +46,7 @@ mod decoder;
 mod dred;
 mod encoder;
 mod factory;
+mod file;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -57,5 +60,6 @@ pub use config::{Application, Bitrate, Concealment, DRED, InbandFec, OpusConfig,
 pub use decoder::OpusDecoder;
 pub use encoder::OpusEncoder;
 pub use factory::{MULTIOPUS, OPUS, OpusFactory, register};
+pub use file::{OpusSink, OpusSource};
 pub use layout::Layout;
 pub use params::OpusParams;

@@ -1,5 +1,7 @@
+use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::fs::File;
+use std::hash::BuildHasher;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -37,8 +39,10 @@ impl OpusFileWriter {
     ///
     /// # Errors
     /// The system refuses.
-    pub fn create(path: impl AsRef<Path>, head: &OpusHead, serial: u32) -> Result<Self, SinkError> {
+    pub fn create(path: impl AsRef<Path>, head: &OpusHead) -> Result<Self, SinkError> {
         let path = path.as_ref();
+        // Different ones can be joined to one file. The hasher's keys are random.
+        let serial = RandomState::new().hash_one(path) as u32;
         let name = path.display().to_string();
         match File::create(path) {
             Ok(file) => Self::new(BufWriter::new(file), name, head, serial),
