@@ -17,17 +17,20 @@
 //! (`auto`, `off`, or how many: `60%`), `fec-delay` (what the receiver waits at least, 60 ms),
 //! `fec-pt`, `fec-scheme` (`window`, or `rs8m` as roc-toolkit has it) and `fec-port` (of `rs8m`'s
 //! repair packets, two above RTP's; roc usually has it one above, and RTCP two: `fec-port=10002` and
-//! `rtcp=10003` beside port 10001); and `red`, how many earlier packets each carries again.
-//! (`auto`, `off`, or how many: `60%`), `fec-delay` (what the receiver waits at least, 60 ms) and
-//! `fec-pt`; `red`, how many earlier packets each carries again (or `auto`); and `nack`, whether lost
-//! packets are asked for and sent again, with `rtx-pt`, the payload type in which they are.
+//! `rtcp=10003` beside port 10001); `red`, how many earlier packets each carries again (or `auto`);
+//! and `nack`, whether lost packets are asked for and sent again, with `rtx-pt`, the payload type in
+//! which they are. Encoders with settings, which is Opus', take `bitrate` (`64k`), `application`
+//! (`voip`, `audio`, `lowdelay`), `complexity` (0 to 10), `dtx` (leave silence out) and `history`
+//! (`500ms` of the past in each packet).
 
 mod address;
+mod encoding;
 mod query;
 #[cfg(test)]
 mod tests;
 
 pub use address::{NetAddress, NetOptions};
+pub use encoding::{EncodingOptions, Purpose, parse_bitrate};
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -91,6 +94,8 @@ pub struct RtpEndpoint {
     pub red: Option<RedAmount>,
     /// Lost packets asked for and sent again.
     pub retransmission: RetransmissionOptions,
+    /// How the encoder is to encode, where it has a choice.
+    pub encoding: EncodingOptions,
 }
 
 impl RtpEndpoint {
@@ -329,7 +334,8 @@ impl FromStr for Endpoint {
                 .map_err(value)
             }
             "rtp" => {
-                let mut q = Query::parse(url, rest, &[NET_KEYS, RTP_KEYS])?;
+                let keys = [NET_KEYS, RTP_KEYS, EncodingOptions::KEYS];
+                let mut q = Query::parse(url, rest, &keys)?;
                 (|| {
                     let scheme = q.parsed("fec-scheme")?;
                     // Who names a scheme wants repair packets.
@@ -345,6 +351,7 @@ impl FromStr for Endpoint {
                         ssrc: q.ssrc()?,
                         rtcp: q.rtcp()?,
                         red: q.parsed("red")?,
+                        encoding: EncodingOptions::from_query(&mut q)?,
                         retransmission: RetransmissionOptions {
                             asked: q.switch("nack")?,
                             payload_type: q.number("rtx-pt", 0, 127)?.map(|n| n as u8),

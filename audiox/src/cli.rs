@@ -2,6 +2,7 @@
 
 mod compare;
 mod doctor;
+mod encoding;
 mod failure;
 mod interrupt;
 mod link;

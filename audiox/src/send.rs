@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use audiox_udp::streamer::{Start, StreamSpec, Streamer, StreamerConfig, StreamerHandle};
 
+use crate::codecs::codecs_for;
 use crate::source::{OpenSource, SourceOptions, sources_from_str};
 use crate::{Endpoint, Error};
 
@@ -72,11 +73,12 @@ impl SendBuilder {
             let opened = sources_from_str(text, &self.options)?;
             streams.extend(opened.into_iter().map(StreamSpec::from));
         }
+        let to = self.to.parse::<Endpoint>()?;
         let config = StreamerConfig {
             ptime: self.ptime,
             start: self.start,
-            codecs: crate::codecs(),
-            ..StreamerConfig::new(self.to.parse::<Endpoint>()?)
+            codecs: codecs_for(&to)?,
+            ..StreamerConfig::new(to)
         };
         Ok(Streamer::start(config, streams)?)
     }

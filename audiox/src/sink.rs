@@ -3,6 +3,7 @@
 //! | text | sink |
 //! | --- | --- |
 //! | `out.wav` | one WAV file; several streams become its tracks, side by side |
+//! | `out.opus` | one Ogg Opus file |
 //! | `takes/` (or a folder that is there) | a WAV file for each stream |
 //! | `-` | raw PCM on standard output |
 //! | `null:` | nothing |
@@ -13,16 +14,19 @@ use std::str::FromStr;
 
 use audiox_core::ConfigError;
 use audiox_core::format::{Endian, PcmFormat, SampleFormat, StreamFormat};
-use audiox_core::source::Sink;
+use audiox_core::source::{Sink, SinkError};
+use audiox_io::folder::WAV_EXTENSIONS;
 use audiox_io::{NullSink, RawSink, WavSink};
 use audiox_net::Endpoint;
+use audiox_net::endpoint::EncodingOptions;
 
 use crate::Error;
+use crate::codecs::opus_file;
 
 /// A sink by name, not yet opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SinkName {
-    /// One WAV file.
+    /// One file, WAV or Ogg Opus by its name.
     File(PathBuf),
     /// A WAV file for each stream, in this folder.
     Folder(PathBuf),
@@ -32,6 +36,13 @@ pub enum SinkName {
     Null,
     /// The network.
     Net(Box<Endpoint>),
+}
+
+impl SinkName {
+    /// Whether it is a file of Ogg Opus.
+    pub fn is_opus(&self) -> bool {
+        matches!(self, Self::File(path) if is_opus(path))
+    }
 }
 
 impl FromStr for SinkName {
@@ -46,9 +57,9 @@ impl FromStr for SinkName {
             _ if text.ends_with(std::path::is_separator) || path.is_dir() => {
                 Self::Folder(path.to_owned())
             }
-            _ if is_wav(path) => Self::File(path.to_owned()),
+            _ if is_wav(path) || is_opus(path) => Self::File(path.to_owned()),
             _ => {
-                let allowed = "a sink is FILE.wav, FOLDER/, -, null:, udp://HOST:PORT or \
+                let allowed = "a sink is FILE.wav, FILE.opus, FOLDER/, -, null:, udp://HOST:PORT or \
                                rtp://HOST:PORT";
                 return Err(ConfigError::new("sink", format_args!("{text:?}"), allowed).into());
             }
@@ -57,15 +68,38 @@ impl FromStr for SinkName {
 }
 
 fn is_wav(path: &Path) -> bool {
-    path.extension().is_some_and(|e| {
-        ["wav", "wave", "bwf", "rf64"]
-            .iter()
-            .any(|known| e.eq_ignore_ascii_case(known))
-    })
+    WAV_EXTENSIONS.iter().any(|e| has_extension(path, e))
 }
 
-/// Opens the one sink that `text` names: a WAV file, `-` or `null:`. Integers are stored as
-/// `sample` says; on standard output little-endian.
+/// Whether a file of this name is one of Ogg Opus.
+pub(crate) fn is_opus(path: &Path) -> bool {
+    has_extension(path, "opus")
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    let own = path.extension();
+    own.is_some_and(|e| e.eq_ignore_ascii_case(extension))
+}
+
+/// Creates a file for audio of `format`: Ogg Opus where it is called so, otherwise WAV with samples of
+/// `sample`.
+///
+/// # Errors
+/// The file cannot be created, or Opus has no such channel count.
+pub fn create_file(
+    path: &Path,
+    format: StreamFormat,
+    sample: SampleFormat,
+    encoding: &EncodingOptions,
+) -> Result<Box<dyn Sink>, SinkError> {
+    if is_opus(path) {
+        return opus_file(path, format, encoding);
+    }
+    Ok(Box::new(WavSink::create(path, format, sample)?))
+}
+
+/// Opens the one sink that `text` names: a file, `-` or `null:`. Integers are stored as `sample`
+/// says; on standard output little-endian.
 ///
 /// # Errors
 /// The text names something else, or the file cannot be created.
@@ -76,11 +110,14 @@ pub fn sink_from_str(
 ) -> Result<Box<dyn Sink>, Error> {
     let pcm = PcmFormat::new(sample, Endian::Little);
     match text.parse()? {
-        SinkName::File(path) => Ok(Box::new(WavSink::create(path, format, sample)?)),
+        SinkName::File(path) => {
+            let usual = EncodingOptions::default();
+            Ok(create_file(&path, format, sample, &usual)?)
+        }
         SinkName::Stdout => Ok(Box::new(RawSink::stdout(pcm, format))),
         SinkName::Null => Ok(Box::new(NullSink::new(format))),
         SinkName::Folder(_) | SinkName::Net(_) => {
-            let allowed = "one sink is FILE.wav, - or null:; `send`, `recv` and `Transfer` take the \
+            let allowed = "one sink is FILE.wav, FILE.opus, - or null:; `send`, `recv` and `Transfer` take the \
                            others";
             Err(ConfigError::new("sink", format_args!("{text:?}"), allowed).into())
         }

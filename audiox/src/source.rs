@@ -2,7 +2,7 @@
 //!
 //! | text | source |
 //! | --- | --- |
-//! | `take1.wav`, `song.flac` | a file: WAV, FLAC, MP3, Ogg Vorbis, AAC (`.aac`, `.m4a`); its content says which |
+//! | `take1.wav`, `song.flac` | a file: WAV, FLAC, MP3, Ogg Opus, Ogg Vorbis, AAC (`.aac`, `.m4a`); its content says which |
 //! | `recordings/` | every such file of a folder, a stream each, in natural order |
 //! | `tone:440` | a sine; `tone:440+880` has one frequency for each channel |
 //! | `sweep:20-20000` | a sine that moves between two frequencies, in 10 s unless told otherwise |
@@ -146,6 +146,13 @@ pub fn open_file(path: impl AsRef<Path>) -> Result<OpenSource, SourceError> {
         | FileKind::Mp4
         | FileKind::OggVorbis
         | FileKind::OggFlac => Ok(CompressedSource::open(path)?.into()),
+        #[cfg(feature = "opus")]
+        FileKind::OggOpus => Ok(audiox_opus::OpusSource::open(path)?.into()),
+        #[cfg(not(feature = "opus"))]
+        FileKind::OggOpus => Err(SourceError::Unsupported(format!(
+            "{}: this is Ogg Opus, which takes feature opus",
+            path.display()
+        ))),
         // What should be a WAV file is told what is wrong with it; behind rubbish MP3 is searched.
         FileKind::Unknown if has_extension(path, &["mp3", "aac"]) => {
             Ok(CompressedSource::open(path)?.into())
@@ -211,6 +218,20 @@ impl From<CompressedSource> for OpenSource {
         Self {
             name: file.name().to_owned(),
             sample: file.sample(),
+            path: Some(PathBuf::from(file.name())),
+            endless: false,
+            notices: file.notices().to_vec(),
+            source: Box::new(file),
+        }
+    }
+}
+
+#[cfg(feature = "opus")]
+impl From<audiox_opus::OpusSource> for OpenSource {
+    fn from(file: audiox_opus::OpusSource) -> Self {
+        Self {
+            name: file.name().to_owned(),
+            sample: SampleFormat::F32,
             path: Some(PathBuf::from(file.name())),
             endless: false,
             notices: file.notices().to_vec(),

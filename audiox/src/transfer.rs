@@ -7,10 +7,11 @@ use audiox_core::ConfigError;
 use audiox_core::block::AudioRef;
 use audiox_core::format::{Channels, Endian, PcmFormat, SampleFormat, StreamFormat};
 use audiox_core::source::{Sink, SinkError, Source, SourceError};
-use audiox_io::{NullSink, RawSink, WavSink};
+use audiox_io::{NullSink, RawSink};
+use audiox_net::endpoint::EncodingOptions;
 
 use crate::Error;
-use crate::sink::SinkName;
+use crate::sink::{SinkName, create_file};
 use crate::source::OpenSource;
 
 /// Sources on their way into a sink that has no clock.
@@ -22,6 +23,7 @@ use crate::source::OpenSource;
 pub struct Transfer {
     outputs: Vec<Output>,
     frames_left: Option<u64>,
+    encoding: EncodingOptions,
 }
 
 /// What a [`Transfer`] wrote into one file or pipe.
@@ -102,7 +104,14 @@ impl Transfer {
         Ok(Self {
             frames_left: lengths.sum(),
             outputs,
+            encoding: EncodingOptions::default(),
         })
+    }
+
+    /// Encodes Ogg Opus files so.
+    pub fn encoding(mut self, encoding: EncodingOptions) -> Self {
+        self.encoding = encoding;
+        self
     }
 
     /// Frames to write in all; `None` where a source does not know its length.
@@ -123,7 +132,7 @@ impl Transfer {
         let mut all = Vec::new();
         let mut done = 0;
         for mut output in self.outputs {
-            let mut sink = output.open()?;
+            let mut sink = output.open(&self.encoding)?;
             let flow = output.run(&mut *sink, &mut |frames| progress(done + frames))?;
             sink.flush()?;
             if output.written.frames == 0 && flow.is_continue() {
@@ -196,7 +205,7 @@ impl Output {
         lengths.collect::<Option<Vec<u64>>>()?.into_iter().max()
     }
 
-    fn open(&mut self) -> Result<Box<dyn Sink>, Error> {
+    fn open(&mut self, encoding: &EncodingOptions) -> Result<Box<dyn Sink>, Error> {
         let format = self.written.format;
         let sink: Box<dyn Sink> = match &self.to {
             To::File(path) => {
@@ -206,7 +215,7 @@ impl Output {
                         source,
                     })?;
                 }
-                Box::new(WavSink::create(path, format, self.sample)?)
+                create_file(path, format, self.sample, encoding)?
             }
             To::Stdout => {
                 let pcm = PcmFormat::new(self.sample, Endian::Little);

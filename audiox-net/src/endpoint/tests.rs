@@ -71,6 +71,33 @@ fn every_key_arrives_in_its_field() {
 }
 
 #[test]
+fn encoders_are_told_how_to_encode() {
+    let e = rtp("rtp://h:1?codec=opus&bitrate=64k&application=voip&complexity=5&dtx&history=500ms");
+    let expected = EncodingOptions {
+        bitrate: Some(64_000),
+        purpose: Some(Purpose::Voip),
+        complexity: Some(5),
+        dtx: Some(true),
+        history: Some(Duration::from_millis(500)),
+    };
+    assert_eq!(e.encoding, expected);
+    let none = EncodingOptions::default();
+    assert_eq!(rtp("rtp://h:1?codec=opus").encoding, none);
+    assert_eq!((none.or(expected), expected.or(none)), (expected, expected));
+    for (wrong, part) in [
+        ("bitrate=loud", "64k"),
+        ("bitrate=0", "64k"),
+        ("application=music", "lowdelay"),
+        ("complexity=11", "0 to 10"),
+        ("dtx=maybe", "dtx"),
+        ("history=long", "history"),
+    ] {
+        let said = error(&format!("rtp://h:1?{wrong}"));
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[test]
 fn repair_packets_have_the_port_of_their_scheme() {
     let port = |query: &str| {
         let e = rtp(&format!("rtp://h:10001?{query}"));

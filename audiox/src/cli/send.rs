@@ -38,7 +38,7 @@ pub(super) fn run(args: SendArgs, mut output: Output) -> Result<(), Failure> {
         }
         to => {
             args.refuse_network_options()?;
-            copy::run(sources, &to, args.sample_format, output)
+            copy::run(&args, sources, &to, output)
         }
     }
 }

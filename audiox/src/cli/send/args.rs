@@ -17,6 +17,7 @@ use audiox::time::parse_time;
 use audiox::{SinkName, SourceOptions};
 use clap::Args;
 
+use crate::cli::encoding::EncodingArgs;
 use crate::cli::failure::Failure;
 use crate::cli::value;
 
@@ -25,14 +26,14 @@ use crate::cli::value;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct SendArgs {
-    /// Files (WAV, FLAC, MP3, Ogg Vorbis, AAC); folders (every such file in one, a stream each);
+    /// Files (WAV, FLAC, MP3, Ogg Opus, Ogg Vorbis, AAC); folders (every such file in one, a stream each);
     /// signals: tone:HZ, tone:HZ+HZ,
     /// sweep:FROM-TO, noise:white, noise:pink, silence:, impulse:PERIOD, with options as in
     /// tone:440,level=-20dB,channels=2,rate=48000,length=5s; or - for raw PCM on standard input
     #[arg(value_name = "SOURCE", required_unless_present = "wav_file")]
     sources: Vec<String>,
-    /// Where to: udp://HOST:PORT (raw PCM), rtp://HOST:PORT, FILE.wav, FOLDER/, - (raw PCM on
-    /// standard output) or null:
+    /// Where to: udp://HOST:PORT (raw PCM), rtp://HOST:PORT, FILE.wav, FILE.opus, FOLDER/,
+    /// - (raw PCM on standard output) or null:
     #[arg(long, value_name = "SINK", required_unless_present = "ip")]
     to: Option<String>,
 
@@ -68,6 +69,8 @@ pub(in crate::cli) struct SendArgs {
 
     #[command(flatten)]
     pub(super) network: NetworkArgs,
+    #[command(flatten)]
+    pub(super) encoding: EncodingArgs,
 
     /// Samples of a written WAV file or pipe: u8, s16, s24, s32 or f32; as in the source where
     /// left out
@@ -94,7 +97,7 @@ pub(super) struct NetworkArgs {
     /// Bytes of the largest IP packet on the way; 1500 where left out
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(68..))]
     mtu: Option<u16>,
-    /// Encoding of RTP: L8, L16, L24, L32, F32, PCMU or PCMA; L16 or, for sources of more than
+    /// Encoding of RTP: L8, L16, L24, L32, F32, PCMU, PCMA or opus; L16 or, for sources of more than
     /// 16 bits, L24 where left out
     #[arg(long, value_name = "NAME")]
     codec: Option<EncodingName>,
@@ -149,10 +152,34 @@ impl SendArgs {
                 format!("udp://{ip}:{}", self.port).parse()?
             }
         };
-        if let SinkName::Net(to) = &mut sink {
-            self.network.apply(to)?;
+        match &mut sink {
+            SinkName::Net(to) => {
+                self.network.apply(to)?;
+                self.encode(to)?;
+            }
+            to if self.encoding.given() && !to.is_opus() => {
+                return Err(Failure::Usage(
+                    "--bitrate, --application, --complexity, --dtx and --history are for Opus: \
+                     send to rtp://…?codec=opus or into FILE.opus"
+                        .to_owned(),
+                ));
+            }
+            _ => {}
         }
         Ok(sink)
+    }
+
+    fn encode(&self, to: &mut Endpoint) -> Result<(), Failure> {
+        match to {
+            Endpoint::Rtp(rtp) => rtp.encoding = self.encoding.options().or(rtp.encoding),
+            _ if self.encoding.given() => {
+                return Err(Failure::Usage(
+                    "udp:// carries PCM; Opus is sent to rtp://…?codec=opus".to_owned(),
+                ));
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// How the sources are read.

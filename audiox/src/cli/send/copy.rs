@@ -2,23 +2,24 @@
 
 use std::ops::ControlFlow;
 
-use audiox::core::format::SampleFormat;
 use audiox::source::OpenSource;
 use audiox::{SinkName, Transfer, Transferred};
 use serde_json::{Value, json};
 
+use super::args::SendArgs;
 use crate::cli::failure::Failure;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::output::{Output, round};
 use crate::cli::text::Clock;
 
 pub(super) fn run(
+    args: &SendArgs,
     sources: Vec<OpenSource>,
     to: &SinkName,
-    sample: Option<SampleFormat>,
     mut output: Output,
 ) -> Result<(), Failure> {
-    let transfer = Transfer::new(sources, to, sample)?;
+    let transfer = Transfer::new(sources, to, args.sample_format)?;
+    let transfer = transfer.encoding(args.encoding.options());
     let interrupt = Interrupt::install()?;
     if let (Some(frames), SinkName::File(_) | SinkName::Folder(_)) = (transfer.frames(), to) {
         output.go_through(frames);

@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use audiox::Endpoint;
+use audiox::codecs::codecs_for;
 use audiox::source::OpenSource;
 use audiox::udp::streamer::{
     Start, StreamSpec, Streamer, StreamerConfig, StreamerHandle, StreamerSnapshot,
@@ -29,7 +30,7 @@ pub(super) fn run(
         cname: network.cname.clone(),
         seed: network.seed,
         priority: network.priority(),
-        codecs: audiox::codecs(),
+        codecs: codecs_for(&to)?,
         ..StreamerConfig::new(to)
     };
     let streams = sources.into_iter().map(|s| StreamSpec {
