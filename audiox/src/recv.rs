@@ -8,9 +8,11 @@ use audiox_core::ConfigError;
 use audiox_core::format::{Endian, PcmFormat};
 use audiox_core::source::Sink;
 use audiox_io::{NullSink, RawSink};
+use audiox_net::endpoint::EncodingOptions;
 use audiox_udp::node::{Listen, Node, NodeConfig, NodeHandle, SinkFactory, Target};
 
-use crate::sink::SinkName;
+use crate::codecs::opus_file;
+use crate::sink::{SinkName, is_opus};
 use crate::{Endpoint, Error};
 
 /// Receives what comes to `from` (`udp://:port`, `rtp://:port?codec=…`, `session.sdp`; see
@@ -77,7 +79,8 @@ impl RecvBuilder {
         for url in &self.from {
             listen.extend(Listen::from_endpoint(&url.parse::<Endpoint>()?)?);
         }
-        let mut config = NodeConfig::new(listen, target(self.to.parse()?)?.0);
+        let to = target(self.to.parse()?, &listen, &EncodingOptions::default())?.0;
+        let mut config = NodeConfig::new(listen, to);
         config.hold = self.hold.unwrap_or(config.hold);
         config.duration = self.duration;
         config.stop_when_ended = self.until_ended;
@@ -97,14 +100,32 @@ impl LeftOut {
     }
 }
 
-/// The node's target for a sink by name. Standard output holds one track, of the streams that are
+/// The node's target for a sink by name and for what comes from `listen`. Opus goes into Ogg Opus
+/// files as it comes; anything else is encoded for them, as `encoding` says. Standard output holds one track, of the streams that are
 /// known when recording begins, side by side; later ones are left out and counted.
 ///
 /// # Errors
 /// The sink is a network URL.
-pub fn target(to: SinkName) -> Result<(Target, LeftOut), Error> {
+pub fn target(
+    to: SinkName,
+    listen: &[Listen],
+    encoding: &EncodingOptions,
+) -> Result<(Target, LeftOut), Error> {
     let left_out = LeftOut::default();
     let target = match to {
+        SinkName::File(path) if is_opus(&path) && listen.iter().all(Listen::is_opus) => {
+            Target::Opus(path)
+        }
+        SinkName::File(path) if is_opus(&path) => {
+            let encoding = *encoding;
+            Target::Sinks(Box::new(move |track, format, _| match track {
+                0 => opus_file(&path, format, &encoding),
+                n => {
+                    let beside = path.with_extension(format!("track-{:02}.opus", n + 1));
+                    opus_file(&beside, format, &encoding)
+                }
+            }))
+        }
         SinkName::File(path) => Target::File(path),
         SinkName::Folder(path) => Target::Folder(path),
         SinkName::Stdout => {

@@ -88,9 +88,9 @@ impl<W: Write> OpusFileWriter<W> {
         Ok(this)
     }
 
-    /// Ticks written, concealed ones included.
+    /// Ticks written and left to concealment so far: where the next packet begins.
     pub fn ticks(&self) -> u64 {
-        self.ticks
+        self.ticks + self.owed
     }
 
     /// Writes a packet as it is.

@@ -14,6 +14,7 @@ use audiox::udp::node::{Listen, Node, NodeConfig, NodeHandle, NodeReport};
 use audiox::{SinkName, recv};
 use clap::Args;
 
+use super::encoding::EncodingArgs;
 use super::failure::Failure;
 use super::interrupt::Interrupt;
 use super::meter::Meter;
@@ -34,8 +35,8 @@ pub(super) struct RecvArgs {
     /// machine; left out, it is any
     #[arg(value_name = "URL", required = true)]
     from: Vec<String>,
-    /// Where to: FILE.wav (all streams as its tracks), FOLDER/ (a file each), - (raw PCM on
-    /// standard output) or null:
+    /// Where to: FILE.wav (all streams as its tracks), FILE.opus (Opus as it comes, a file each;
+    /// anything else is encoded), FOLDER/ (a file each), - (raw PCM on standard output) or null:
     #[arg(long, value_name = "SINK")]
     to: String,
 
@@ -75,6 +76,9 @@ pub(super) struct RecvArgs {
     /// Write no JSON file beside the recording
     #[arg(long, help_heading = "Recording")]
     no_sidecar: bool,
+
+    #[command(flatten)]
+    encoding: EncodingArgs,
 
     /// Samples of udp:// streams: u8, s16le (assumed where left out), s16be, s24le …
     #[arg(long, help_heading = "Network")]
@@ -154,7 +158,16 @@ pub(super) fn run(args: RecvArgs, mut output: Output) -> Result<(), Failure> {
     if !args.overwrite {
         spare_what_is_there(&to)?;
     }
-    let (target, left_out) = recv::target(to)?;
+    let listen = args.listen()?;
+    let encoding = args.encoding.options();
+    if !to.is_opus() && args.encoding.given() || to.is_opus() && args.sample_format.is_some() {
+        return Err(Failure::Usage(
+            "--bitrate, --application, --complexity, --dtx and --history are for FILE.opus, and \
+             --sample-format for other files"
+                .to_owned(),
+        ));
+    }
+    let (target, left_out) = recv::target(to, &listen, &encoding)?;
     let config = NodeConfig {
         sample: args.sample_format,
         hold: args.hold,
@@ -165,7 +178,7 @@ pub(super) fn run(args: RecvArgs, mut output: Output) -> Result<(), Failure> {
         duration: args.duration,
         sidecar: !args.no_sidecar,
         codecs: audiox::codecs(),
-        ..NodeConfig::new(args.listen()?, target)
+        ..NodeConfig::new(listen, target)
     };
     let interrupt = Interrupt::install()?;
     let handle = Node::start(config)?;
@@ -205,7 +218,11 @@ fn spare_what_is_there(to: &SinkName) -> Result<(), Failure> {
             [path.clone(), path.with_extension("json")]
                 .into_iter()
                 .find(|p| std::fs::metadata(p).is_ok_and(|m| m.is_file() && m.len() > 0))
-                .or_else(|| entry(beside, |n| n.starts_with(&late) && n.ends_with(".wav")))
+                .or_else(|| {
+                    entry(beside, |n| {
+                        n.starts_with(&late) && (n.ends_with(".wav") || n.ends_with(".opus"))
+                    })
+                })
         }
         SinkName::Folder(folder) => entry(folder, |name| {
             name == "recording.json" || name.starts_with("track-") && name.ends_with(".wav")

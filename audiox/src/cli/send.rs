@@ -38,6 +38,7 @@ pub(super) fn run(args: SendArgs, mut output: Output) -> Result<(), Failure> {
         }
         to => {
             args.refuse_network_options()?;
+            args.refuse_samples_of_opus(&to)?;
             copy::run(&args, sources, &to, output)
         }
     }

@@ -9,6 +9,7 @@ mod interrupt;
 mod link;
 mod media;
 mod network;
+mod ogg;
 mod play;
 mod record;
 mod repair;

@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use audiox_core::format::{SampleFormat, StreamFormat};
 use audiox_core::packet::PacketMeta;
+use audiox_core::packet::red::RedPayload;
 use audiox_core::stats::LineFit;
 use audiox_core::time::{ClockMap, ExtSeq, Instant, MediaTime, NtpTime};
 
+use audiox_io::ogg::TICK_RATE;
+
 use super::gaps::{GapBook, GapCause};
 use super::lag::Lag;
+use super::listen::Carries;
 use super::recording::CLOCK_TOLERANCE;
 use super::track::{Placed, Span, Track};
 
@@ -64,6 +68,10 @@ pub(super) struct Lane {
     pub(super) track: Track,
     /// What came after a pause longer than the window, until writing has come near.
     ahead: VecDeque<(i64, Vec<f32>)>,
+    /// Packets as they came, by their positions, where they are kept.
+    packets: VecDeque<(i64, Box<[u8]>)>,
+    /// Position of the last packet that was taken.
+    last_at: i64,
     pub(super) first_arrival: Instant,
     /// Local time at which relative position 0 was captured, from the sender's clock.
     pub(super) captured: Option<i64>,
@@ -121,6 +129,8 @@ impl Lane {
             ssrc: meta.ssrc,
             track: Track::new(format.channels.get(), capacity),
             ahead: VecDeque::new(),
+            packets: VecDeque::new(),
+            last_at: 0,
             first_arrival: meta.arrival,
             captured: None,
             alignment: None,
@@ -203,6 +213,7 @@ impl Lane {
                 placed.early = 0;
             }
         }
+        self.last_at = at;
         self.count(placed);
         if placed.late > 0 {
             let end = self.track.written().unwrap_or(at);
@@ -219,6 +230,37 @@ impl Lane {
             self.stats.drift_ppm = self.arrivals.slope().map(|slope| -slope * 1e6);
         }
         self.follow_delay(delay);
+    }
+
+    /// Keeps the packet that was taken last as it came, too; of RED also the earlier ones in it.
+    pub(super) fn keep(&mut self, payload: &[u8], carries: Carries) {
+        match (carries, RedPayload::parse(payload)) {
+            (Carries::Opus, _) => self.keep_at(self.last_at, payload),
+            (Carries::Red, Ok(red)) => {
+                let own = red.payload_type();
+                for block in red.redundant().filter(|b| b.payload_type == own) {
+                    let rate = i64::from(self.format.rate.get());
+                    let before = i64::from(block.offset) * rate / i64::from(TICK_RATE);
+                    self.keep_at(self.last_at - before, block.payload);
+                }
+                self.keep_at(self.last_at, red.primary());
+            }
+            (Carries::Red | Carries::Other, _) => {}
+        }
+    }
+
+    fn keep_at(&mut self, position: i64, packet: &[u8]) {
+        let at = self.packets.partition_point(|(at, _)| *at < position);
+        let again = self.packets.get(at).is_some_and(|(p, _)| *p == position);
+        if !again && self.packets.len() < MAX_PACKETS {
+            self.packets.insert(at, (position, packet.into()));
+        }
+    }
+
+    /// Takes the first packet kept, if it begins before `end`.
+    pub(super) fn packet_before(&mut self, end: i64) -> Option<(i64, Box<[u8]>)> {
+        let is_due = self.packets.front().is_some_and(|(at, _)| *at < end);
+        is_due.then(|| self.packets.pop_front())?
     }
 
     fn count(&mut self, placed: Placed) {
@@ -438,6 +480,8 @@ pub(super) fn nanos(at: Instant) -> i64 {
     i64::try_from(at.as_nanos()).unwrap_or(i64::MAX)
 }
 
+/// Packets kept: 2.5 ms each through the longest window, twice.
+const MAX_PACKETS: usize = 1 << 16;
 /// How long packets may trail a goodbye, which takes another way.
 const STRAGGLERS: Duration = Duration::from_millis(300);
 /// How long a stream may be late in every packet before it is placed anew.

@@ -202,6 +202,18 @@ impl Listen {
         })
     }
 
+    /// Whether everything that is expected here is Opus of one or two channels, by itself or in
+    /// RED, so that it can be recorded as it comes.
+    pub fn is_opus(&self) -> bool {
+        let Content::Rtp { formats, .. } = &self.content else {
+            return false;
+        };
+        let is = |spec: &CodecSpec, name| spec.encoding == name && spec.channels.get() <= 2;
+        let any = formats.iter().any(|(_, s)| is(s, EncodingName::OPUS));
+        let only = |(_, s): &(u8, CodecSpec)| is(s, EncodingName::OPUS) || is(s, EncodingName::RED);
+        any && formats.iter().all(only)
+    }
+
     pub(crate) fn ingress(&self) -> IngressConfig {
         match &self.content {
             Content::Raw { pcm, format } => IngressConfig::raw(*pcm, format.channels, format.rate),
@@ -283,6 +295,7 @@ impl Listen {
         match &self.content {
             Content::Raw { pcm, format } => Ok(vec![PayloadReader {
                 payload_type: 0,
+                carries: Carries::Other,
                 stored: pcm.sample,
                 decoder: Box::new(PcmDecoder::new(
                     PcmCoding::Linear(*pcm),
@@ -296,6 +309,11 @@ impl Listen {
                 .map(|(payload_type, spec)| {
                     Ok(PayloadReader {
                         payload_type,
+                        carries: match &spec.encoding {
+                            name if *name == EncodingName::OPUS => Carries::Opus,
+                            name if *name == EncodingName::RED => Carries::Red,
+                            _ => Carries::Other,
+                        },
                         stored: stored_as(&spec.encoding),
                         decoder: registry.decoder(&spec, MAX_DATAGRAM / spec.channels.get())?,
                     })
@@ -310,6 +328,16 @@ pub(crate) struct PayloadReader {
     pub(crate) payload_type: u8,
     pub(crate) stored: SampleFormat,
     pub(crate) decoder: Box<dyn Decoder>,
+    pub(crate) carries: Carries,
+}
+
+/// Whether payloads are, or have in them, packets of Opus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carries {
+    Opus,
+    /// In the blocks of RED.
+    Red,
+    Other,
 }
 
 /// A parameter of a payload type by its name.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use audiox_core::block::AudioRef;
 use audiox_core::format::{SampleFormat, StreamFormat};
 use audiox_core::source::{Sink, SinkError, Source, SourceError};
+use audiox_io::ogg::{ChannelMapping, OpusFileWriter, OpusHead, TICK_RATE};
 use audiox_io::wav::{WavSink, WavSource};
 
 use super::recording::Output;
@@ -16,6 +17,10 @@ pub enum Target {
     /// One WAV file: every stream a run of its channels. A stream that joins after the file's
     /// channels are fixed gets a file beside it, and is merged in at the end.
     File(PathBuf),
+    /// Ogg Opus files, one a stream, of the packets as they came: the first stream's in this
+    /// file, those of others beside it. What is missing is left to the decoder's concealment. Only
+    /// for ports where [nothing but Opus](super::Listen::is_opus) is expected.
+    Opus(PathBuf),
     /// The caller's sinks, made one a track as tracks begin; streams known at the start share
     /// the first.
     Sinks(SinkFactory),
@@ -30,6 +35,7 @@ impl std::fmt::Debug for Target {
         match self {
             Self::Folder(path) => f.debug_tuple("Folder").field(path).finish(),
             Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Opus(path) => f.debug_tuple("Opus").field(path).finish(),
             Self::Sinks(_) => f.write_str("Sinks"),
         }
     }
@@ -40,13 +46,13 @@ impl Target {
     pub(super) fn sidecar(&self) -> Option<PathBuf> {
         match self {
             Self::Folder(dir) => Some(dir.join("recording.json")),
-            Self::File(path) => Some(path.with_extension("json")),
+            Self::File(path) | Self::Opus(path) => Some(path.with_extension("json")),
             Self::Sinks(_) => None,
         }
     }
 
     pub(super) fn is_joined(&self) -> bool {
-        !matches!(self, Self::Folder(_))
+        !matches!(self, Self::Folder(_) | Self::Opus(_))
     }
 
     /// Makes the folder and tries to write there, so that a place that cannot be written to is
@@ -57,7 +63,7 @@ impl Target {
                 let name = format!(".audiox-{}", std::process::id());
                 (dir.as_path(), dir.join(name))
             }
-            Self::File(path) => (path.parent().unwrap_or(path), path.clone()),
+            Self::File(path) | Self::Opus(path) => (path.parent().unwrap_or(path), path.clone()),
             Self::Sinks(_) => return Ok(()),
         };
         if !dir.as_os_str().is_empty() {
@@ -93,9 +99,14 @@ pub(super) struct Tracks {
 }
 
 struct OpenTrack {
-    sink: Box<dyn Sink>,
+    file: File,
     path: Option<PathBuf>,
     format: StreamFormat,
+}
+
+enum File {
+    Samples(Box<dyn Sink>),
+    Packets(OpusFileWriter),
 }
 
 impl Tracks {
@@ -115,7 +126,10 @@ impl Tracks {
 
     /// Makes everything written so far safe.
     pub(super) fn flush(&mut self) -> Result<(), SinkError> {
-        self.open.iter_mut().try_for_each(|t| t.sink.flush())
+        self.open.iter_mut().try_for_each(|t| match &mut t.file {
+            File::Samples(sink) => sink.flush(),
+            File::Packets(writer) => writer.flush(),
+        })
     }
 
     /// Closes all tracks and merges late joiners into the one file. Returns for each track its
@@ -181,16 +195,18 @@ impl Output for Tracks {
         let sample = self.sample.unwrap_or(stored);
         let path = match &self.target {
             Target::Folder(dir) => Some(dir.join(format!("track-{:02}.wav", track + 1))),
-            Target::File(path) if track == 0 => Some(path.clone()),
+            Target::File(path) | Target::Opus(path) if track == 0 => Some(path.clone()),
+            Target::Opus(path) => Some(path.with_extension(format!("track-{:02}.opus", track + 1))),
             Target::File(path) => Some(path.with_extension(format!("track-{:02}.wav", track + 1))),
             Target::Sinks(_) => None,
         };
-        let sink = match (&mut self.target, &path) {
-            (Target::Sinks(make), _) => make(track, format, sample)?,
-            (_, Some(path)) => Box::new(WavSink::create(path, format, sample)?) as Box<dyn Sink>,
+        let file = match (&mut self.target, &path) {
+            (Target::Sinks(make), _) => File::Samples(make(track, format, sample)?),
+            (Target::Opus(_), Some(path)) => File::Packets(packet_file(path, format)?),
+            (_, Some(path)) => File::Samples(Box::new(WavSink::create(path, format, sample)?)),
             (_, None) => return Ok(()),
         };
-        self.open.push(OpenTrack { sink, path, format });
+        self.open.push(OpenTrack { file, path, format });
         Ok(())
     }
 
@@ -198,10 +214,39 @@ impl Output for Tracks {
         let Some(track) = self.open.get_mut(track) else {
             return Ok(());
         };
-        track
-            .sink
-            .write(AudioRef::new(samples, track.format.channels))
+        match &mut track.file {
+            File::Samples(sink) => sink.write(AudioRef::new(samples, track.format.channels)),
+            // Its packets came before.
+            File::Packets(_) => Ok(()),
+        }
     }
+
+    fn packet(&mut self, track: usize, at: i64, packet: &[u8]) -> Result<(), SinkError> {
+        let Some(track) = self.open.get_mut(track) else {
+            return Ok(());
+        };
+        let File::Packets(writer) = &mut track.file else {
+            return Ok(());
+        };
+        let ticks = i128::from(at) * i128::from(TICK_RATE) / i128::from(track.format.rate.get());
+        let Ok(missing) = u64::try_from(ticks - i128::from(writer.ticks())) else {
+            // It came after its place was left to concealment.
+            return Ok(());
+        };
+        if missing > 0 {
+            writer.gap(missing)?;
+        }
+        writer.write(packet)
+    }
+}
+
+fn packet_file(path: &Path, format: StreamFormat) -> Result<OpusFileWriter, SinkError> {
+    let channels = u8::try_from(format.channels.get()).unwrap_or(u8::MAX);
+    let mapping = ChannelMapping::single(channels).ok_or_else(|| {
+        let allowed = "packets of one or two channels are recorded as they come";
+        SinkError::Unsupported(format!("{}: {format}: {allowed}", path.display()))
+    })?;
+    OpusFileWriter::create(path, &OpusHead::new(mapping, PRE_SKIP, format.rate.get()))
 }
 
 /// Puts the channels of `parts` side by side into `into`, which may be the first of them: the
@@ -294,3 +339,6 @@ enum MergeError {
 }
 
 const MERGE_FRAMES: usize = 4_096;
+/// By how much sound is later in Opus than it was before: 6.5 ms of encoders at 48 kHz, unless they
+/// are told to have less.
+const PRE_SKIP: u16 = 312;

@@ -17,8 +17,8 @@ use audiox_net::stop::StopFlag;
 
 use super::NodeConfig;
 use super::lane::{Lane, LaneId};
-use super::listen::{Content, PayloadReader};
-use super::output::Tracks;
+use super::listen::{Carries, Content, PayloadReader};
+use super::output::{Target, Tracks};
 use super::recording::{Layout, Place, Recording};
 use super::report::{NodeReport, StreamReport, write_sidecar};
 use crate::Error;
@@ -38,7 +38,9 @@ pub(super) struct Recorder {
     scratch: Box<[f32]>,
     seen: Vec<Seen>,
     /// First packets of sources that could still be stray datagrams.
-    firsts: VecDeque<(LaneId, PacketMeta, Vec<f32>)>,
+    firsts: VecDeque<First>,
+    /// Packets of Opus are kept as they come.
+    keeps_opus: bool,
     max_streams: usize,
     too_many_streams: u64,
     /// Packets that no decoder could read, of streams that never became a track.
@@ -55,6 +57,14 @@ struct Station {
     raw: bool,
     /// Where this port's sources send their reports from: where ours go.
     peers: Vec<SocketAddr>,
+}
+
+/// A packet that waits for a second one of its source.
+struct First {
+    id: LaneId,
+    meta: PacketMeta,
+    samples: Vec<f32>,
+    payload: Box<[u8]>,
 }
 
 /// What is remembered of a source beyond its life in the ingress.
@@ -107,6 +117,7 @@ impl Recorder {
                 peers: Vec::new(),
             });
         }
+        let keeps_opus = matches!(config.target, Target::Opus(_));
         let layout = if config.target.is_joined() {
             Layout::Joined {
                 reserve: config.tracks,
@@ -127,6 +138,7 @@ impl Recorder {
             scratch: vec![0.0; scratch].into_boxed_slice(),
             seen: Vec::new(),
             firsts: VecDeque::new(),
+            keeps_opus,
             max_streams: config.max_streams,
             too_many_streams: 0,
             undecodable: 0,
@@ -270,12 +282,19 @@ impl Recorder {
         else {
             return;
         };
+        let carries = match self.keeps_opus {
+            true => reader.carries,
+            false => Carries::Other,
+        };
         let format = reader.decoder.format();
         let decoded = reader.decoder.decode(packet.payload(), &mut self.scratch);
         let samples = decoded.map(|frames| &self.scratch[..frames * format.channels.get()]);
         if let Some(lane) = self.recording.known(id) {
             match samples {
-                Ok(samples) if lane.format == format => lane.packet(&packet.meta, samples),
+                Ok(samples) if lane.format == format => {
+                    lane.packet(&packet.meta, samples);
+                    lane.keep(packet.payload(), carries);
+                }
                 _ => lane.stats.undecodable += 1,
             }
             return;
@@ -289,24 +308,30 @@ impl Recorder {
             if self.firsts.len() == MAX_FIRSTS {
                 self.firsts.pop_front();
             }
-            self.firsts
-                .push_back((id, packet.meta.clone(), samples.to_vec()));
+            self.firsts.push_back(First {
+                id,
+                meta: packet.meta.clone(),
+                samples: samples.to_vec(),
+                payload: packet.payload().into(),
+            });
             return;
         }
         if self.recording.live() >= self.max_streams || self.seen.len() >= MAX_SEEN {
             self.too_many_streams += 1;
             return;
         }
-        let held = self.firsts.iter().position(|(held, ..)| *held == id);
+        let held = self.firsts.iter().position(|first| first.id == id);
         let first = held.and_then(|i| self.firsts.remove(i));
-        let opening = first.as_ref().map_or(&packet.meta, |(_, meta, _)| meta);
+        let opening = first.as_ref().map_or(&packet.meta, |first| &first.meta);
         let lane = self
             .recording
             .lane(id, opening, format, reader.stored, station.raw);
-        if let Some((_, meta, samples)) = &first {
-            lane.packet(meta, samples);
+        if let Some(first) = &first {
+            lane.packet(&first.meta, &first.samples);
+            lane.keep(&first.payload, carries);
         }
         lane.packet(&packet.meta, samples);
+        lane.keep(packet.payload(), carries);
         self.seen.push(Seen {
             id,
             from: station.port.origins.address(packet.meta.origin),

@@ -30,6 +30,12 @@ pub(super) trait Output {
 
     /// The next frames of a track, interleaved.
     fn write(&mut self, track: usize, samples: &[f32]) -> Result<(), Self::Error>;
+
+    /// A packet that begins at frame `at` of a track, where packets are kept; before the samples
+    /// of the same place.
+    fn packet(&mut self, _track: usize, _at: i64, _packet: &[u8]) -> Result<(), Self::Error> {
+        Ok(())
+    }
 }
 
 /// Whether streams share a file.
@@ -372,6 +378,9 @@ impl Recording {
             };
             if place.track != track || first >= to {
                 continue;
+            }
+            while let Some((at, packet)) = lane.packet_before(to - start) {
+                out.packet(track, start + at, &packet)?;
             }
             let own = lane.format.channels.get();
             drain(lane, start, first.max(from), to, |position, samples| {

@@ -228,6 +228,17 @@ impl SendArgs {
         }
     }
 
+    /// Opus has no samples to choose.
+    pub(super) fn refuse_samples_of_opus(&self, to: &SinkName) -> Result<(), Failure> {
+        match self.sample_format {
+            Some(_) if to.is_opus() => Err(Failure::Usage(
+                "--sample-format is for WAV files and pipes; for FILE.opus give --bitrate"
+                    .to_owned(),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Options that have no meaning for files must not pass unseen.
     pub(super) fn refuse_network_options(&self) -> Result<(), Failure> {
         let n = &self.network;
