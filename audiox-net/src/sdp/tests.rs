@@ -44,6 +44,30 @@ fn ours_reads_as_the_standard_has_it() {
     assert_eq!(parse(&expected), ours());
 }
 
+/// ffmpeg takes the last rtpmap of a stream for the stream's, whose payload type is the first.
+#[test]
+fn what_repairs_a_stream_is_described_before_it() {
+    let mut s = ours();
+    let of = |payload_type, name, fmtp: Option<&str>| PayloadFormat {
+        payload_type,
+        codec: codec(name),
+        fmtp: fmtp.map(str::to_owned),
+    };
+    let formats = &mut s.media[0].formats;
+    formats[0].fmtp = Some("x=1".into());
+    formats.push(of(118, "x-audiox-window-fec/48000", None));
+    formats.push(of(117, "rtx/48000", Some("apt=96")));
+    let text = s.to_string();
+    let lines = "m=audio 5004 RTP/AVP 96 118 117\r\n\
+        a=rtpmap:117 rtx/48000\r\n\
+        a=fmtp:117 apt=96\r\n\
+        a=rtpmap:118 x-audiox-window-fec/48000\r\n\
+        a=rtpmap:96 L24/48000/2\r\n\
+        a=fmtp:96 x=1\r\n";
+    assert!(text.contains(lines), "{text}");
+    assert_eq!(parse(&text), s);
+}
+
 #[test]
 fn everything_that_can_be_said_is_read_back() {
     let mut s = ours();

@@ -4,9 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use audiox_core::codec::EncodingName;
 use sdp_types::{AddrType, Attribute, Connection, Media, NetType, Session, Time};
 
-use super::{Direction, MediaClock, MediaDescription, Origin, SessionDescription};
+use super::{Direction, MediaClock, MediaDescription, Origin, PayloadFormat, SessionDescription};
 use crate::udp::RtcpPort;
 
 pub(super) fn session(s: &SessionDescription, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,8 +74,9 @@ fn media(m: &MediaDescription) -> Media {
         .collect();
     let mut attributes = Vec::new();
     let mut add = |name: &str, value: String| attributes.push(Attribute::with_value(name, value));
-    for f in &m.formats {
-        add("rtpmap", format!("{} {}", f.payload_type, f.codec));
+    // The preferred last: ffmpeg takes what it read last for the stream's, of whatever type.
+    for f in m.formats.iter().rev() {
+        add("rtpmap", rtpmap(f));
         if let Some(fmtp) = &f.fmtp {
             add("fmtp", format!("{} {fmtp}", f.payload_type));
         }
@@ -125,6 +127,15 @@ fn media(m: &MediaDescription) -> Media {
         bandwidths: Vec::new(),
         key: None,
         attributes,
+    }
+}
+
+/// What holds no audio has no channels, as RFC 4588 section 8 writes it.
+fn rtpmap(f: &PayloadFormat) -> String {
+    let (pt, codec) = (f.payload_type, &f.codec);
+    match [EncodingName::RTX, EncodingName::WINDOW_FEC].contains(&codec.encoding) {
+        true => format!("{pt} {}/{}", codec.encoding, codec.rate.get()),
+        false => format!("{pt} {codec}"),
     }
 }
 
