@@ -142,6 +142,12 @@ pub trait Decoder: Send {
         }
     }
 
+    /// The frames that [`decode_fec`](Self::decode_fec) and [`recover`](Self::recover) brought
+    /// back since the decoder was made.
+    fn recovered(&self) -> RecoveredFrames {
+        RecoveredFrames::default()
+    }
+
     /// Whether it has a concealment of its own.
     fn conceals(&self) -> bool {
         false
@@ -162,6 +168,36 @@ pub trait Decoder: Send {
 
     /// Forgets the past.
     fn reset(&mut self);
+}
+
+/// Frames that redundancy inside other payloads brought back, by the means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RecoveredFrames {
+    /// By a copy of the payload (RED).
+    pub copies: u64,
+    /// By a coarse copy in the payload right behind it (in-band FEC).
+    pub in_band: u64,
+    /// By the coarse history in a payload farther behind it (DRED).
+    pub history: u64,
+}
+
+impl RecoveredFrames {
+    /// By all means together.
+    pub fn total(&self) -> u64 {
+        self.copies + self.in_band + self.history
+    }
+}
+
+impl std::ops::Add for RecoveredFrames {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            copies: self.copies + other.copies,
+            in_band: self.in_band + other.in_band,
+            history: self.history + other.history,
+        }
+    }
 }
 
 /// A block could not be encoded.

@@ -16,6 +16,7 @@ pub use schedule::{ScheduleStats, ScheduleSummary};
 
 use std::time::Duration;
 
+use crate::codec::RecoveredFrames;
 use crate::playout::Pulled;
 
 /// What happened on the device side of one stream.
@@ -35,6 +36,8 @@ pub struct PlayoutStats {
     /// Frames of missing packets that redundancy inside the packet behind them brought back;
     /// they count as decoded.
     pub recovered_samples: u64,
+    /// Of these, by which means. What went out is counted above; what was decoded, here.
+    pub recovered: RecoveredFrames,
     /// Frames added by time-stretch, to make the delay longer.
     pub inserted_samples_for_deceleration: u64,
     /// Frames taken out by time-stretch, or left out, to make the delay shorter.

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use audiox_core::codec::{DecodeError, Decoder};
+use audiox_core::codec::{DecodeError, Decoder, RecoveredFrames};
 use audiox_core::error::ConfigError;
 use audiox_core::format::{SampleRate, StreamFormat};
 
@@ -32,6 +32,7 @@ pub struct OpusDecoder {
     made: Box<[f32]>,
     /// What of it has not gone out yet, in samples.
     left: Range<usize>,
+    recovered: RecoveredFrames,
     #[cfg(feature = "dred")]
     dred: Option<Dred>,
 }
@@ -75,6 +76,7 @@ impl OpusDecoder {
             last: None,
             made: vec![0.0; scratch].into(),
             left: 0..0,
+            recovered: RecoveredFrames::default(),
             #[cfg(feature = "dred")]
             dred,
         })
@@ -243,7 +245,13 @@ impl Decoder for OpusDecoder {
         self.left = 0..0;
         self.decode_deep(ahead - concealed, deep)?;
         self.correct(next, first.toc(), tail)?;
+        self.recovered.in_band += corrected as u64;
+        self.recovered.history += (recovered - corrected) as u64;
         Ok(recovered)
+    }
+
+    fn recovered(&self) -> RecoveredFrames {
+        self.recovered
     }
 
     fn conceals(&self) -> bool {

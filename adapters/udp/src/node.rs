@@ -23,6 +23,7 @@ mod gaps;
 mod lag;
 mod lane;
 mod listen;
+mod ordered;
 mod output;
 mod recorder;
 mod recording;

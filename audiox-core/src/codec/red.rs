@@ -10,7 +10,7 @@ use std::fmt;
 
 use super::{
     CodecFactory, CodecRegistry, CodecSpec, DecodeError, Decoder, EncodeError, Encoder,
-    EncodingName, PcmCoding,
+    EncodingName, PcmCoding, RecoveredFrames,
 };
 use crate::block::AudioRef;
 use crate::error::ConfigError;
@@ -207,6 +207,8 @@ pub struct RedDecoder {
     payload_type: u8,
     /// A redundant block, decoded.
     block: Box<[f32]>,
+    /// Frames brought back so far.
+    copied: u64,
 }
 
 impl RedDecoder {
@@ -217,6 +219,7 @@ impl RedDecoder {
         Self {
             block: vec![0.0; samples].into_boxed_slice(),
             payload_type,
+            copied: 0,
             inner,
         }
     }
@@ -306,7 +309,16 @@ impl Decoder for RedDecoder {
             }
         }
         out[at * ch..].fill(0.0);
+        self.copied += recovered as u64;
         Ok(recovered)
+    }
+
+    fn recovered(&self) -> RecoveredFrames {
+        let copies = RecoveredFrames {
+            copies: self.copied,
+            ..RecoveredFrames::default()
+        };
+        copies + self.inner.recovered()
     }
 
     fn max_recovery(&self) -> usize {

@@ -17,7 +17,7 @@ use super::failure::Failure;
 use super::interrupt::Interrupt;
 use super::output::{Output, round};
 use super::send::millis;
-use super::text::{Clock, Short, bars, count, recovered};
+use super::text::{Clock, Short, bars, count, recovered, recovered_by, recovered_json};
 use super::tracefile::spare;
 use super::value;
 
@@ -188,11 +188,12 @@ fn text(report: &PlayerReport, rate: SampleRate) -> String {
     for s in &report.streams {
         let (p, source) = (&s.playback.playout, &s.source);
         lines.push(format!(
-            "{}: {}, lost {}{}, late {}, duplicate {}, out of order {}, jitter {}",
+            "{}: {}, lost {}{}{}, late {}, duplicate {}, out of order {}, jitter {}",
             name(s),
             count(source.packets_received, "packet"),
             source.packets_lost,
             recovered(source),
+            recovered_by(&p.recovered, rate),
             p.packets_late,
             p.packets_duplicate,
             source.packets_out_of_order,
@@ -276,6 +277,7 @@ fn stream(s: &PlayedStream) -> Value {
         "silent_concealed_samples": p.silent_concealed_samples,
         "concealment_events": p.concealment_events,
         "recovered_samples": p.recovered_samples,
+        "recovered_by": recovered_json(&p.recovered),
         "inserted_samples_for_deceleration": p.inserted_samples_for_deceleration,
         "removed_samples_for_acceleration": p.removed_samples_for_acceleration,
         "jitter_buffer_delay": round(p.jitter_buffer_delay),

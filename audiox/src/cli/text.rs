@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use audiox::core::codec::RecoveredFrames;
+use audiox::core::format::SampleRate;
 use audiox::core::stats::SourceStats;
 
 /// `0:07.3`, `1:02:03`.
@@ -104,6 +106,27 @@ pub(super) fn recovered(source: &SourceStats) -> String {
         [] => String::new(),
         _ => format!(" (of which came back {})", told.join(", ")),
     }
+}
+
+/// What redundancy inside packets brought back, each means after a comma.
+pub(super) fn recovered_by(by: &RecoveredFrames, rate: SampleRate) -> String {
+    let means = [
+        (by.copies, "from copies"),
+        (by.in_band, "from in-band FEC"),
+        (by.history, "from history"),
+    ];
+    let told = means.into_iter().filter(|(n, _)| *n > 0);
+    told.map(|(n, how)| format!(", {} {how}", Short(rate.duration_of(n))))
+        .collect()
+}
+
+/// What redundancy inside packets brought back, in frames, for programs.
+pub(super) fn recovered_json(by: &RecoveredFrames) -> serde_json::Value {
+    serde_json::json!({
+        "copies": by.copies,
+        "in_band": by.in_band,
+        "history": by.history,
+    })
 }
 
 #[cfg(test)]

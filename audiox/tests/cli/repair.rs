@@ -328,3 +328,56 @@ fn packets_that_carry_earlier_ones_bring_them_back() {
     ]);
     long.fails(2, "shorter ptime");
 }
+
+#[test]
+fn a_recording_of_a_codec_has_what_its_packets_say_of_each_other() {
+    let folder = Folder::new();
+    let speech = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/speech.wav");
+    let record = |query: &str, to: &str| {
+        let from = format!("rtp://127.0.0.1:0?codec=opus&{query}");
+        let to = folder.at(to);
+        let receive = ["recv", &from, "--to", &to, "--once"];
+        let (receiver, there) = Running::listening(&receive);
+        let to = format!("127.0.0.1:{}", there[0]);
+        let args = [
+            "link",
+            "--listen",
+            "udp://127.0.0.1:0",
+            "--to",
+            &to,
+            "--loss",
+            "10%",
+            "--seed",
+            "8",
+        ];
+        let (link, here) = Running::listening(&args);
+        let to = format!("rtp://127.0.0.1:{}?codec=opus&{query}&ptime=20", here[0]);
+        // Two at once: each has a decoder of its own.
+        audiox(&["send", speech, speech, "--to", &to]).clean();
+        let told = receiver.wait().clean().summary();
+        link.interrupt();
+        link.wait();
+        told
+    };
+    let told = record("red=2", "red.wav");
+    for n in 0..2 {
+        let stream = &told["streams"][n];
+        let lost = stream["packets_lost"].as_u64().unwrap() * 960;
+        let back = stream["recovered_frames"].as_u64().unwrap();
+        assert!(lost > 20 * 960 && back * 10 > lost * 9, "{told}");
+        assert_eq!(stream["recovered_by"]["copies"], back, "{told}");
+    }
+    let told = record("nack=off", "opus.wav");
+    for n in 0..2 {
+        let stream = &told["streams"][n];
+        let lost = stream["packets_lost"].as_u64().unwrap() * 960;
+        let figure = |name: &str| stream[name].as_u64().unwrap();
+        let made = figure("concealed_frames");
+        // The loss at the end is of no account, and in-band FEC begins with reports.
+        let whole = made + figure("recovered_frames") + 3 * 960;
+        assert!(made > 0 && whole >= lost, "{told}");
+        let in_band = stream["recovered_by"]["in_band"].as_u64();
+        assert_eq!(in_band, Some(figure("recovered_frames")), "{told}");
+        assert_eq!(figure("gap_frames"), made, "{told}");
+    }
+}

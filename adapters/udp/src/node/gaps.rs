@@ -10,6 +10,8 @@ use super::track::Span;
 pub enum GapCause {
     /// Packets never came.
     Lost,
+    /// Packets never came; the codec made something up in their place.
+    Concealed,
     /// Packets came after their place was written.
     Late,
     /// The sender left frames out: its timestamps jump, its sequence does not.
@@ -20,7 +22,7 @@ pub enum GapCause {
     Starved,
 }
 
-/// A stretch of silence in place of audio.
+/// A stretch of silence in place of audio, or of audio that was made up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Gap {
     /// Position in the recording, frames.
@@ -100,8 +102,22 @@ impl GapBook {
         if self.list.len() < MAX_GAPS {
             let hit = |s: &Span| s.start < gap.end && gap.start < s.end;
             let known = self.explained.iter().find(|(s, _)| hit(s));
-            self.list
-                .push((gap, known.map_or(self.usual, |(_, cause)| *cause)));
+            let cause = known.map_or(self.usual, |(_, cause)| *cause);
+            let at = self.list.partition_point(|(s, _)| s.start < gap.start);
+            self.list.insert(at, (gap, cause));
+        }
+    }
+
+    /// A stretch was made up.
+    pub(super) fn concealed(&mut self, span: Span) {
+        if span.start < span.end {
+            self.count += 1;
+            self.frames += (span.end - span.start) as u64;
+            if self.list.len() < MAX_GAPS {
+                // Made before what lies before it is written.
+                let at = self.list.partition_point(|(s, _)| s.start < span.start);
+                self.list.insert(at, (span, GapCause::Concealed));
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use audiox_core::codec::RecoveredFrames;
 use audiox_core::format::{SampleFormat, StreamFormat};
 use audiox_core::packet::PacketMeta;
 use audiox_core::packet::red::RedPayload;
@@ -37,6 +38,14 @@ pub struct LaneStats {
     pub late_frames: u64,
     /// Frames too far ahead for the window.
     pub early_frames: u64,
+    /// Frames of missing packets that redundancy inside others brought back.
+    pub recovered_frames: u64,
+    /// Of these, by which means.
+    pub recovered: RecoveredFrames,
+    /// Frames of missing packets that were made up.
+    pub concealed_frames: u64,
+    /// Packets that came after those behind them were decoded.
+    pub late_packets: u64,
     /// Packets whose payload could not be decoded.
     pub undecodable: u64,
     /// Speed of the sender's media clock against ours, in parts per million: positive where it
@@ -261,6 +270,24 @@ impl Lane {
     pub(super) fn packet_before(&mut self, end: i64) -> Option<(i64, Box<[u8]>)> {
         let is_due = self.packets.front().is_some_and(|(at, _)| *at < end);
         is_due.then(|| self.packets.pop_front())?
+    }
+
+    /// Takes what stands in for missing packets from media time `at` on, of which the last
+    /// `recovered` frames are what was lost, and those before made up.
+    pub(super) fn fill(&mut self, at: MediaTime, samples: &[f32], recovered: usize) {
+        let frames = samples.len() / self.format.channels.get();
+        let at = at - self.base;
+        let placed = self.track.place(at, samples);
+        let made = frames.saturating_sub(recovered);
+        let made_until = at + made as i64;
+        if placed.fresh > 0 {
+            self.stats.recovered_frames += placed.fresh.min(recovered as u64);
+            self.stats.concealed_frames += placed.fresh.saturating_sub(recovered as u64);
+            self.gaps.concealed(Span {
+                start: at,
+                end: made_until,
+            });
+        }
     }
 
     fn count(&mut self, placed: Placed) {

@@ -297,16 +297,17 @@ impl Listen {
                 payload_type: 0,
                 carries: Carries::Other,
                 stored: pcm.sample,
-                decoder: Box::new(PcmDecoder::new(
-                    PcmCoding::Linear(*pcm),
-                    *format,
-                    MAX_DATAGRAM / pcm.frame_bytes(format.channels).max(1) + 1,
-                )?),
+                decoder: Box::new(raw_decoder(*pcm, *format)?),
+                make: Box::new({
+                    let (pcm, format) = (*pcm, *format);
+                    move || Ok(Box::new(raw_decoder(pcm, format)?))
+                }),
             }]),
             Content::Rtp { .. } => self
                 .formats(registry)?
                 .into_iter()
                 .map(|(payload_type, spec)| {
+                    let longest = MAX_DATAGRAM / spec.channels.get();
                     Ok(PayloadReader {
                         payload_type,
                         carries: match &spec.encoding {
@@ -315,7 +316,11 @@ impl Listen {
                             _ => Carries::Other,
                         },
                         stored: stored_as(&spec.encoding),
-                        decoder: registry.decoder(&spec, MAX_DATAGRAM / spec.channels.get())?,
+                        decoder: registry.decoder(&spec, longest)?,
+                        make: Box::new({
+                            let registry = registry.clone();
+                            move || registry.decoder(&spec, longest)
+                        }),
                     })
                 })
                 .collect(),
@@ -327,8 +332,23 @@ impl Listen {
 pub(crate) struct PayloadReader {
     pub(crate) payload_type: u8,
     pub(crate) stored: SampleFormat,
+    /// For payloads that stand for themselves.
     pub(crate) decoder: Box<dyn Decoder>,
     pub(crate) carries: Carries,
+    /// A decoder for one stream, where payloads build on each other.
+    pub(crate) make: Box<dyn Fn() -> Result<Box<dyn Decoder>, ConfigError> + Send>,
+}
+
+impl PayloadReader {
+    /// Whether payloads build on those before them, or tell of them.
+    pub(crate) fn minds_order(&self) -> bool {
+        self.decoder.conceals() || self.decoder.max_recovery() > 0
+    }
+}
+
+fn raw_decoder(pcm: PcmFormat, format: StreamFormat) -> Result<PcmDecoder, ConfigError> {
+    let frames = MAX_DATAGRAM / pcm.frame_bytes(format.channels).max(1) + 1;
+    PcmDecoder::new(PcmCoding::Linear(pcm), format, frames)
 }
 
 /// Whether payloads are, or have in them, packets of Opus.

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use audiox_core::format::{SampleFormat, StreamFormat};
 use audiox_core::ingress::{Handled, Ingress, IngressConfig, IngressEvent, ReportConfig, SourceId};
 use audiox_core::packet::{PacketBuf, PacketMeta};
 use audiox_core::source::SinkError;
@@ -18,6 +19,7 @@ use audiox_net::stop::StopFlag;
 use super::NodeConfig;
 use super::lane::{Lane, LaneId};
 use super::listen::{Carries, Content, PayloadReader};
+use super::ordered::{Next, Ordered};
 use super::output::{Target, Tracks};
 use super::recording::{Layout, Place, Recording};
 use super::report::{NodeReport, StreamReport, write_sidecar};
@@ -38,9 +40,13 @@ pub(super) struct Recorder {
     scratch: Box<[f32]>,
     seen: Vec<Seen>,
     /// First packets of sources that could still be stray datagrams.
-    firsts: VecDeque<First>,
+    firsts: VecDeque<(LaneId, PacketMeta, Vec<u8>)>,
     /// Packets of Opus are kept as they come.
     keeps_opus: bool,
+    /// Streams whose codecs mind the order of packets.
+    orders: Vec<(LaneId, Ordered)>,
+    /// How long those wait for what is missing.
+    patience: Duration,
     max_streams: usize,
     too_many_streams: u64,
     /// Packets that no decoder could read, of streams that never became a track.
@@ -54,17 +60,11 @@ struct Station {
     port: Port,
     ingress: Ingress,
     readers: Vec<PayloadReader>,
+    /// Some codec here minds the order of packets.
+    in_order: bool,
     raw: bool,
     /// Where this port's sources send their reports from: where ours go.
     peers: Vec<SocketAddr>,
-}
-
-/// A packet that waits for a second one of its source.
-struct First {
-    id: LaneId,
-    meta: PacketMeta,
-    samples: Vec<f32>,
-    payload: Box<[u8]>,
 }
 
 /// What is remembered of a source beyond its life in the ingress.
@@ -73,6 +73,14 @@ struct Seen {
     from: Option<SocketAddr>,
     cname: Option<String>,
     stats: SourceStats,
+}
+
+impl Station {
+    /// Which reader is for this payload type.
+    fn reader(&self, payload_type: u8) -> Option<usize> {
+        let mut readers = self.readers.iter();
+        readers.position(|r| r.payload_type == payload_type)
+    }
 }
 
 impl Recorder {
@@ -87,9 +95,16 @@ impl Recorder {
         let mut stations = Vec::new();
         for (port, listen) in ports.into_iter().zip(&config.listen) {
             let readers = listen.decoders(&config.codecs)?;
+            let in_order = readers.iter().any(PayloadReader::minds_order);
             for reader in &readers {
-                let channels = reader.decoder.format().channels.get();
-                scratch = scratch.max(reader.decoder.max_frames() * channels);
+                let format = reader.decoder.format();
+                let second = if in_order {
+                    format.rate.get() as usize
+                } else {
+                    0
+                };
+                let frames = reader.decoder.max_frames().max(second);
+                scratch = scratch.max(frames * format.channels.get());
             }
             let raw = matches!(listen.content, Content::Raw { .. });
             let reports = (!raw).then(|| ReportConfig {
@@ -113,6 +128,7 @@ impl Recorder {
                 ingress: Ingress::new(ingress, clock.now())?,
                 port,
                 readers,
+                in_order,
                 raw,
                 peers: Vec::new(),
             });
@@ -139,6 +155,8 @@ impl Recorder {
             seen: Vec::new(),
             firsts: VecDeque::new(),
             keeps_opus,
+            orders: Vec::new(),
+            patience: config.hold * 3 / 4,
             max_streams: config.max_streams,
             too_many_streams: 0,
             undecodable: 0,
@@ -156,6 +174,7 @@ impl Recorder {
         while !stop.wait_timeout(POLL) {
             let now = self.clock.now();
             self.receive(now);
+            self.decode_due(now, false);
             if let Some(tracks) = &mut self.tracks {
                 self.recording.flush(now, tracks)?;
             }
@@ -193,6 +212,7 @@ impl Recorder {
         }
         let now = self.clock.now();
         self.receive(now);
+        self.decode_due(now, true);
         let mut report = self.report(true);
         if let Some(mut tracks) = self.tracks.take() {
             if end.is_ok() {
@@ -269,79 +289,153 @@ impl Recorder {
         }
     }
 
+    /// Takes a packet on to its track; first ones of a source wait for a second.
     fn place(&mut self, index: usize, source: SourceId, packet: &PacketBuf) {
-        let station = &mut self.stations[index];
+        let station = &self.stations[index];
         let id = LaneId {
             port: index,
             source,
         };
-        let Some(reader) = station
-            .readers
-            .iter_mut()
-            .find(|r| r.payload_type == packet.meta.payload_type)
-        else {
+        if station.reader(packet.meta.payload_type).is_none() {
+            return;
+        }
+        if !self.seen.iter().any(|s| s.id == id) {
+            if !station.raw && !station.ingress.is_confirmed(source) {
+                // One datagram is not worth a track.
+                if self.firsts.len() == MAX_FIRSTS {
+                    self.firsts.pop_front();
+                }
+                let payload = packet.payload().to_vec();
+                self.firsts.push_back((id, packet.meta.clone(), payload));
+                return;
+            }
+            let held = self.firsts.iter().position(|(held, ..)| *held == id);
+            if let Some((_, meta, payload)) = held.and_then(|i| self.firsts.remove(i)) {
+                self.accept(id, &meta, &payload);
+            }
+        }
+        self.accept(id, &packet.meta, packet.payload());
+    }
+
+    /// Decodes a packet at once, or when it is its turn where its codec minds the order.
+    fn accept(&mut self, id: LaneId, meta: &PacketMeta, payload: &[u8]) {
+        let station = &mut self.stations[id.port];
+        let Some(reader) = station.reader(meta.payload_type) else {
             return;
         };
-        let carries = match self.keeps_opus {
-            true => reader.carries,
-            false => Carries::Other,
-        };
-        let format = reader.decoder.format();
-        let decoded = reader.decoder.decode(packet.payload(), &mut self.scratch);
+        if !station.in_order {
+            let decoder = &mut station.readers[reader].decoder;
+            let (format, decoded) = (decoder.format(), decoder.decode(payload, &mut self.scratch));
+            self.put(id, meta, payload, format, decoded.ok());
+            return;
+        }
+        let known = self.orders.iter().position(|(of, _)| *of == id);
+        let known = known.unwrap_or_else(|| {
+            self.orders.push((id, Ordered::new(self.patience)));
+            self.orders.len() - 1
+        });
+        let make = || (station.readers[reader].make)();
+        if self.orders[known].1.push(meta, payload, make).is_err() {
+            self.undecodable += 1;
+        }
+        self.decode(known, meta.arrival, false);
+    }
+
+    /// Decodes what is due of a stream whose packets go through in order.
+    fn decode(&mut self, order: usize, now: Instant, end: bool) {
+        let (id, ordered) = &mut self.orders[order];
+        let id = *id;
+        let late = ordered.take_late();
+        while let Some(next) = self.orders[order].1.poll(now, end, &mut self.scratch) {
+            match next {
+                Next::Packet {
+                    meta,
+                    payload,
+                    format,
+                    frames,
+                } => self.put(id, &meta, &payload, format, frames),
+                Next::Gap {
+                    at,
+                    format,
+                    frames,
+                    recovered,
+                } => {
+                    if let Some(lane) = self.recording.known(id).filter(|l| l.format == format) {
+                        let samples = &self.scratch[..frames * format.channels.get()];
+                        lane.fill(at, samples, recovered);
+                    }
+                }
+            }
+        }
+        if let Some(lane) = self.recording.known(id) {
+            lane.stats.late_packets += late;
+            lane.stats.recovered = self.orders[order].1.recovered();
+        }
+    }
+
+    /// Puts a decoded packet, whose frames are in the scratch, on its track.
+    fn put(
+        &mut self,
+        id: LaneId,
+        meta: &PacketMeta,
+        payload: &[u8],
+        format: StreamFormat,
+        decoded: Option<usize>,
+    ) {
+        let station = &self.stations[id.port];
+        let reader = station
+            .reader(meta.payload_type)
+            .map(|r| &station.readers[r]);
+        let carries = reader
+            .filter(|_| self.keeps_opus)
+            .map_or(Carries::Other, |r| r.carries);
+        let stored = reader.map_or(SampleFormat::F32, |r| r.stored);
         let samples = decoded.map(|frames| &self.scratch[..frames * format.channels.get()]);
         if let Some(lane) = self.recording.known(id) {
             match samples {
-                Ok(samples) if lane.format == format => {
-                    lane.packet(&packet.meta, samples);
-                    lane.keep(packet.payload(), carries);
+                Some(samples) if lane.format == format => {
+                    lane.packet(meta, samples);
+                    lane.keep(payload, carries);
                 }
                 _ => lane.stats.undecodable += 1,
             }
             return;
         }
-        let Ok(samples) = samples else {
+        let Some(samples) = samples else {
             self.undecodable += 1;
             return;
         };
-        if !station.raw && !station.ingress.is_confirmed(source) {
-            // One datagram is not worth a track: it waits for a second.
-            if self.firsts.len() == MAX_FIRSTS {
-                self.firsts.pop_front();
-            }
-            self.firsts.push_back(First {
-                id,
-                meta: packet.meta.clone(),
-                samples: samples.to_vec(),
-                payload: packet.payload().into(),
-            });
-            return;
-        }
         if self.recording.live() >= self.max_streams || self.seen.len() >= MAX_SEEN {
             self.too_many_streams += 1;
             return;
         }
-        let held = self.firsts.iter().position(|first| first.id == id);
-        let first = held.and_then(|i| self.firsts.remove(i));
-        let opening = first.as_ref().map_or(&packet.meta, |first| &first.meta);
-        let lane = self
-            .recording
-            .lane(id, opening, format, reader.stored, station.raw);
-        if let Some(first) = &first {
-            lane.packet(&first.meta, &first.samples);
-            lane.keep(&first.payload, carries);
-        }
-        lane.packet(&packet.meta, samples);
-        lane.keep(packet.payload(), carries);
+        let lane = self.recording.lane(id, meta, format, stored, station.raw);
+        lane.packet(meta, samples);
+        lane.keep(payload, carries);
         self.seen.push(Seen {
             id,
-            from: station.port.origins.address(packet.meta.origin),
+            from: station.port.origins.address(meta.origin),
             cname: None,
             stats: SourceStats::default(),
         });
         // A report may have come before.
-        if let Some(map) = station.ingress.clock_map(source) {
+        if let Some(map) = station.ingress.clock_map(id.source) {
             self.recording.mapped(id, map);
         }
+    }
+
+    /// Decodes what has waited long enough, or all at the `end`, and forgets what is over.
+    fn decode_due(&mut self, now: Instant, end: bool) {
+        for order in 0..self.orders.len() {
+            let lane = self.recording.known(self.orders[order].0);
+            let over = lane.is_some_and(|lane| lane.is_over(now));
+            self.decode(order, now, end || over);
+        }
+        let stations = &self.stations;
+        self.orders.retain(|(id, _)| {
+            let mut sources = stations[id.port].ingress.sources();
+            sources.any(|source| source == id.source)
+        });
     }
 
     fn events(&mut self, index: usize, now: Instant) {

@@ -1,7 +1,7 @@
 //! What is heard where nothing is there to play.
 
 use super::{Aim, Popped, Timeline};
-use crate::codec::Decoder;
+use crate::codec::{Decoder, RecoveredFrames};
 use crate::time::Instant;
 
 impl Timeline {
@@ -65,10 +65,16 @@ impl Timeline {
         }
         c.push(out);
         self.stats.recovered_samples += decoded as u64;
+        self.account_recovered();
         self.next = self.next + frames as i64;
         self.starved = 0;
         self.joins = true;
         Some(Popped { decoded, concealed })
+    }
+
+    fn account_recovered(&mut self) {
+        let all = self.decoders.iter().map(|(_, d)| d.recovered());
+        self.stats.recovered = all.fold(RecoveredFrames::default(), |sum, of| sum + of);
     }
 
     /// Frames of a gap that are filled at once when the packet behind it is here.
@@ -136,6 +142,7 @@ impl Timeline {
         self.ahead.grow_bridged(concealed, recovered + frames);
         self.starved = 0;
         self.torn = false;
+        self.account_recovered();
     }
 
     /// Writes the `gap` frames before the packet that waits into `ahead`'s room, where the codec

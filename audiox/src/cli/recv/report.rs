@@ -5,7 +5,17 @@ use serde_json::{Value, json};
 
 use crate::cli::output::round;
 use crate::cli::send::millis;
-use crate::cli::text::{Clock, Scaled, Short, count, recovered};
+use crate::cli::text::{Clock, Scaled, Short, count, recovered, recovered_by, recovered_json};
+
+/// What stands in for lost packets beside those that came back.
+fn made_up(s: &StreamReport) -> String {
+    let rate = s.format.rate;
+    let made = match s.lane.concealed_frames {
+        0 => String::new(),
+        n => format!(", {} made up", Short(rate.duration_of(n))),
+    };
+    recovered_by(&s.lane.recovered, rate) + &made
+}
 
 /// For people.
 pub(super) fn text(report: &NodeReport) -> String {
@@ -22,9 +32,10 @@ pub(super) fn text(report: &NodeReport) -> String {
             place(s),
         ));
         lines.push(format!(
-            "  lost {}{}, late frames {}, duplicate frames {}, out of order {}, jitter {}{}; {}",
+            "  lost {}{}{}, late frames {}, duplicate frames {}, out of order {}, jitter {}{}; {}",
             s.source.packets_lost,
             recovered(&s.source),
+            made_up(s),
             s.lane.late_frames,
             s.lane.duplicate_frames,
             s.source.packets_out_of_order,
@@ -247,6 +258,10 @@ fn stream_json(s: &StreamReport) -> Value {
         "mismatch": s.mismatch.as_ref().map(mismatch),
         "clock_off_ns": s.clock_rejected,
         "undecodable": s.lane.undecodable,
+        "recovered_frames": s.lane.recovered_frames,
+        "recovered_by": recovered_json(&s.lane.recovered),
+        "concealed_frames": s.lane.concealed_frames,
+        "late_packets": s.lane.late_packets,
         "late_frames": s.lane.late_frames,
         "early_frames": s.lane.early_frames,
         "duplicate_frames": s.lane.duplicate_frames,
