@@ -89,6 +89,7 @@ impl From<OpenSource> for StreamSpec {
         Self {
             name: opened.name,
             source: opened.source,
+            opus: opened.opus,
         }
     }
 }

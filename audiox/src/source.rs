@@ -26,13 +26,14 @@ use audiox_core::convert::Gain;
 use audiox_core::format::{Channels, PcmFormat, SampleFormat, SampleRate, StreamFormat};
 use audiox_core::source::{Source, SourceError};
 use audiox_io::{
-    Amplified, CompressedSource, FileKind, Looped, RawSource, Repeat, Skip, Take, WavSource, folder,
+    Amplified, CompressedSource, FileKind, Looped, OpusFileReader, RawSource, Repeat, Skip, Take,
+    WavSource, folder,
 };
 
 use crate::Error;
 
 /// How sources are read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SourceOptions {
     /// Samples on standard input; signed 16-bit little-endian by default.
     pub pcm: PcmFormat,
@@ -75,6 +76,8 @@ pub struct OpenSource {
     pub endless: bool,
     /// What is odd about it and what was made of it, a sentence each.
     pub notices: Vec<String>,
+    /// The packets of an Ogg Opus file of which nothing was asked but to be read as it is.
+    pub opus: Option<OpusFileReader>,
 }
 
 impl fmt::Debug for OpenSource {
@@ -107,6 +110,7 @@ pub fn sources_from_str(text: &str, options: &SourceOptions) -> Result<Vec<OpenS
             path: None,
             endless: false,
             notices: Vec::new(),
+            opus: None,
         }]
     } else if let Some(signal) = signal::parse(text) {
         let signal = signal?;
@@ -117,6 +121,7 @@ pub fn sources_from_str(text: &str, options: &SourceOptions) -> Result<Vec<OpenS
             sample: SampleFormat::S24,
             path: None,
             notices: Vec::new(),
+            opus: None,
         }]
     } else if text.contains("://") || is_description(text) {
         let allowed = "streams are received with `audiox recv`; a source to send is a file, \
@@ -147,7 +152,15 @@ pub fn open_file(path: impl AsRef<Path>) -> Result<OpenSource, SourceError> {
         | FileKind::OggVorbis
         | FileKind::OggFlac => Ok(CompressedSource::open(path)?.into()),
         #[cfg(feature = "opus")]
-        FileKind::OggOpus => Ok(audiox_opus::OpusSource::open(path)?.into()),
+        FileKind::OggOpus => {
+            let packets = OpusFileReader::open(path)?;
+            // More channels are `multiopus` in RTP, whose streams are in another order.
+            let plain = packets.head().mapping.family() == 0 && packets.head().gain == 0;
+            Ok(OpenSource {
+                opus: plain.then_some(packets),
+                ..audiox_opus::OpusSource::open(path)?.into()
+            })
+        }
         #[cfg(not(feature = "opus"))]
         FileKind::OggOpus => Err(SourceError::Unsupported(format!(
             "{}: this is Ogg Opus, which takes feature opus",
@@ -208,6 +221,7 @@ impl From<WavSource> for OpenSource {
             path: Some(PathBuf::from(wav.name())),
             endless: false,
             notices: wav.notices().to_vec(),
+            opus: None,
             source: Box::new(wav),
         }
     }
@@ -221,6 +235,7 @@ impl From<CompressedSource> for OpenSource {
             path: Some(PathBuf::from(file.name())),
             endless: false,
             notices: file.notices().to_vec(),
+            opus: None,
             source: Box::new(file),
         }
     }
@@ -235,6 +250,7 @@ impl From<audiox_opus::OpusSource> for OpenSource {
             path: Some(PathBuf::from(file.name())),
             endless: false,
             notices: file.notices().to_vec(),
+            opus: None,
             source: Box::new(file),
         }
     }
@@ -242,6 +258,12 @@ impl From<audiox_opus::OpusSource> for OpenSource {
 
 impl OpenSource {
     fn with(mut self, options: &SourceOptions) -> Result<Self, Error> {
+        let as_it_is = SourceOptions {
+            pcm: options.pcm,
+            format: options.format,
+            ..SourceOptions::default()
+        };
+        self.opus = self.opus.filter(|_| *options == as_it_is);
         let rate = self.source.format().rate;
         if !options.skip.is_zero() {
             self.source = Box::new(Skip::new(self.source, rate.frames_in(options.skip))?);

@@ -35,6 +35,7 @@ mod feed;
 mod handle;
 mod identity;
 mod pace;
+mod packets;
 mod plan;
 mod report;
 mod session;
@@ -57,6 +58,7 @@ use std::time::Duration;
 use audiox_core::codec::CodecRegistry;
 use audiox_core::pacer::CatchUp;
 use audiox_core::source::Source;
+use audiox_io::OpusFileReader;
 use audiox_net::Endpoint;
 use audiox_net::pace::Priority;
 
@@ -68,6 +70,10 @@ pub struct StreamSpec {
     pub name: String,
     /// The audio. Gain, loops and offsets are sources around it.
     pub source: Box<dyn Source>,
+    /// Where `source` is what this file decodes to from start to end: the file, standing at its start.
+    /// As RTP with `codec=opus` its packets are sent as they are, unless something is asked for
+    /// that they do not have: a packet time, a rate, settings of the encoder, or RED.
+    pub opus: Option<OpusFileReader>,
 }
 
 impl StreamSpec {
@@ -76,6 +82,7 @@ impl StreamSpec {
         Self {
             name: name.into(),
             source: Box::new(source),
+            opus: None,
         }
     }
 }

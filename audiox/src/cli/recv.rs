@@ -316,6 +316,8 @@ Examples:
     audiox recv 'udp://:12345?format=s24le&rate=48000&channels=2' --to takes/
   All streams of a session as tracks of one file, until they end:
     audiox recv session.sdp --to multitrack.wav --once
+  Opus as it comes, without encoding it again:
+    audiox recv 'rtp://:5004?codec=opus' --to call.opus --once
   A multicast group, ten minutes of it:
     audiox recv 'rtp://239.1.2.3:5004?codec=L24&rate=48000&channels=2' --to a.wav --duration 10m
   Listen to it:

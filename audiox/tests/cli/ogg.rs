@@ -202,3 +202,58 @@ fn opus_is_encoded_as_the_url_says_and_options_win() {
     send("a.wav", &["--dtx"]).fails(2, "FILE.opus");
     send("a.opus", &["--sample-format", "s16"]).fails(2, "--sample-format");
 }
+
+/// What a recorder makes of a file that is sent with these keys and options.
+fn sent(folder: &Folder, path: &str, query: &str, options: &[&str]) -> Vec<Vec<u8>> {
+    let to = folder.at("heard.opus");
+    let from = "rtp://127.0.0.1:0?codec=opus&channels=2";
+    let args = ["recv", from, "--to", &to, "--once", "--overwrite"];
+    let (receiver, ports) = Running::listening(&args);
+    let url = format!("rtp://127.0.0.1:{}?codec=opus{query}", ports[0]);
+    let told = audiox(&[&["send", path, "--to", &url, "--json"], options].concat());
+    let stream = &told.clean().summary()["streams"][0];
+    assert_eq!(stream["end"], "complete", "{stream}");
+    receiver.wait().clean();
+    packets(&to)
+}
+
+#[test]
+fn a_file_goes_through_the_network_into_a_file_without_being_encoded_again() {
+    let folder = Folder::new();
+    for frame_duration in ["20", "2.5", "60"] {
+        let codec = [
+            "-c:a",
+            "libopus",
+            "-b:a",
+            "96k",
+            "-frame_duration",
+            frame_duration,
+        ];
+        let signal = "sweep:200-4000,length=1s,channels=2";
+        let path = file(&folder, "a.opus", signal, &codec);
+        let original = packets(&path);
+        assert!(
+            sent(&folder, &path, "", &[]) == original,
+            "{frame_duration}"
+        );
+        let repaired = sent(&folder, &path, "&fec=20%", &[]);
+        assert!(repaired == original, "{frame_duration} with repair packets");
+    }
+    // What asks for something else is decoded and encoded.
+    let path = file(
+        &folder,
+        "a.opus",
+        "tone:440,length=1s,channels=2",
+        &["-c:a", "libopus"],
+    );
+    let original = packets(&path);
+    assert_eq!(sent(&folder, &path, "&ptime=10", &[]).len(), 100);
+    for (query, options) in [
+        ("", &["--gain", "-6dB"][..]),
+        ("", &["--offset", "500ms"]),
+        ("&bitrate=32k", &[]),
+    ] {
+        let other = sent(&folder, &path, query, options);
+        assert!(other != original, "{query} {options:?}");
+    }
+}

@@ -7,6 +7,7 @@ use audiox_core::format::{PcmFormat, StreamFormat};
 use audiox_core::redundancy::{Means, RedundancyPlan};
 use audiox_io::PrefetchReader;
 
+use super::packets::RecordHead;
 use super::plan::{StreamPlan, Wire};
 
 /// A datagram buffer that is filled from the read-ahead ring, behind room for a header.
@@ -38,6 +39,8 @@ enum Recode {
     /// They differ in the order of each sample's bytes, so many of them.
     Swap(usize),
     Encode(Box<dyn Encoder>),
+    /// They are records of packets.
+    Packets,
 }
 
 /// What [`Feed::prepare`] came to.
@@ -76,8 +79,6 @@ impl Feed {
         }
     }
 
-    /// A feed of packets as planned, each between so many bytes for others. `encoder` is used where
-    /// moving bytes is not enough.
     /// The means against loss that its payloads can hold.
     pub(super) fn means(&self) -> Means {
         match &self.recode {
@@ -95,8 +96,8 @@ impl Feed {
         }
     }
 
-    /// A feed of packets as planned, each behind `header` bytes. `encoder` is used where moving
-    /// bytes is not enough.
+    /// A feed of packets as planned, each between so many bytes for others. `encoder` is used where
+    /// moving bytes is not enough.
     pub(super) fn new(
         reader: PrefetchReader,
         plan: &StreamPlan,
@@ -104,8 +105,10 @@ impl Feed {
         encoder: Box<dyn Encoder>,
     ) -> Self {
         let frames = plan.packet.frames;
-        let payload = encoder.max_payload_len();
+        let longest = plan.packets.map_or(0, |p| p.longest);
+        let payload = encoder.max_payload_len().max(longest);
         let recode = match &plan.wire {
+            _ if plan.packets.is_some() => Recode::Packets,
             Wire::Pcm(PcmCoding::Linear(wire)) if wire.sample == plan.stored.sample => {
                 match wire.sample.bytes() {
                     width if width > 1 && wire.endian != plan.stored.endian => Recode::Swap(width),
@@ -115,7 +118,11 @@ impl Feed {
             _ => Recode::Encode(encoder),
         };
         let stored = frames * plan.stored.frame_bytes(plan.format.channels);
-        let apart = matches!(recode, Recode::Encode(_));
+        let apart = match recode {
+            Recode::Encode(_) => stored,
+            Recode::Packets => RecordHead::LEN,
+            Recode::Nothing | Recode::Swap(_) => 0,
+        };
         Self {
             reader,
             format: plan.format,
@@ -123,7 +130,7 @@ impl Feed {
             frames,
             header,
             datagram: vec![0; header + payload + trailer].into(),
-            bytes: vec![0; if apart { stored } else { 0 }].into(),
+            bytes: vec![0; apart].into(),
             have: 0,
             recode,
             samples: vec![0.0; frames * plan.format.channels.get()].into(),
@@ -144,6 +151,9 @@ impl Feed {
 
     /// Fills the buffer with the next packet: a full one, or a short one at the end.
     pub(super) fn prepare(&mut self) -> Prepared {
+        if matches!(self.recode, Recode::Packets) {
+            return self.prepare_record();
+        }
         let frame_bytes = self.stored.frame_bytes(self.format.channels);
         loop {
             let full = self.frames * frame_bytes;
@@ -171,6 +181,52 @@ impl Feed {
         }
     }
 
+    /// As [`prepare`](Self::prepare), of records: first the head, then the packet, as far as they are there.
+    fn prepare_record(&mut self) -> Prepared {
+        loop {
+            let mut head = None;
+            if let Some(missing) = self.bytes.get_mut(self.have..RecordHead::LEN) {
+                self.have += self.reader.fill(missing).bytes;
+            }
+            if self.have >= RecordHead::LEN {
+                head = self
+                    .bytes
+                    .first_chunk()
+                    .map(|bytes| RecordHead::read(*bytes));
+            }
+            let Some(head) = head else {
+                return self.starved();
+            };
+            let (from, end) = (self.have - RecordHead::LEN, head.len);
+            let payload = &mut self.datagram[self.header..];
+            let Some(missing) = payload.get_mut(from..end) else {
+                // No packet is longer than the longest.
+                return Prepared::Ended;
+            };
+            self.have += self.reader.fill(missing).bytes;
+            if self.have < RecordHead::LEN + head.len {
+                return self.starved();
+            }
+            self.have = 0;
+            if self.discard == 0 {
+                return Prepared::Packet(Packet {
+                    frames: head.ticks,
+                    len: head.len,
+                    peak: 0.0,
+                });
+            }
+            self.discard = self.discard.saturating_sub(head.ticks as u64);
+        }
+    }
+
+    /// Whether more comes, where less than a record has.
+    fn starved(&mut self) -> Prepared {
+        match self.reader.fill(&mut []).end {
+            true => Prepared::Ended,
+            false => Prepared::Starved,
+        }
+    }
+
     /// Why the source ended, where that was an error.
     pub(super) fn take_error(&mut self) -> Option<audiox_core::source::SourceError> {
         self.reader.take_error()
@@ -192,6 +248,8 @@ impl Feed {
                 swap_bytes(*width, &mut payload[..len]);
                 len
             }
+            // They are prepared without being looked into.
+            Recode::Packets => 0,
             // The block has the encoder's channels and no more than its frames, and the buffer
             // its longest payload. Where a codec refuses, the packet is left out like silence
             // that need not travel, which keeps the time line.
@@ -209,6 +267,7 @@ impl std::fmt::Debug for Recode {
             Self::Nothing => f.write_str("Nothing"),
             Self::Swap(width) => f.debug_tuple("Swap").field(width).finish(),
             Self::Encode(_) => f.write_str("Encode"),
+            Self::Packets => f.write_str("Packets"),
         }
     }
 }

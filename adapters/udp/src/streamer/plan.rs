@@ -19,6 +19,8 @@ use audiox_net::endpoint::{
     RepairAmount, RepairOptions, RepairScheme, RetransmissionOptions, RtpEndpoint,
 };
 
+use super::packets::Records;
+
 /// What all streams of a session share.
 #[derive(Debug)]
 pub(super) struct SessionPlan<'a> {
@@ -48,6 +50,17 @@ pub(super) enum Kind<'a> {
 pub(super) struct Offer {
     pub(super) format: StreamFormat,
     pub(super) native: Option<PcmFormat>,
+    /// It is packets already.
+    pub(super) packets: Option<Packets>,
+}
+
+/// Packets that are sent as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Packets {
+    /// What they mostly last.
+    pub(super) ptime: Duration,
+    /// Bytes of the longest.
+    pub(super) longest: usize,
 }
 
 /// How one stream is sent.
@@ -64,6 +77,8 @@ pub(super) struct StreamPlan {
     /// Parameters of the encoding for SDP.
     pub(super) fmtp: Option<String>,
     pub(super) packet: PacketPlan,
+    /// Payloads are not encoded but come from a file.
+    pub(super) packets: Option<Packets>,
     pub(super) repair: Option<RepairPlan>,
     pub(super) again: Option<AgainPlan>,
 }
@@ -186,8 +201,11 @@ impl SessionPlan<'_> {
                 (Framing::Rtp, RTP_HEADER, wire)
             }
         };
-        let stored = wire.stored(offer.native);
-        let packet = self.packet(offer.format, header, &wire)?;
+        let stored = match offer.packets {
+            Some(_) => Records::BYTES,
+            None => wire.stored(offer.native),
+        };
+        let packet = self.packet(offer, header, &wire)?;
         let repair = self.repair(&packet);
         let spec = wire.spec(offer.format);
         let (rtpmap, fmtp) = match &wire {
@@ -203,6 +221,7 @@ impl SessionPlan<'_> {
             rtpmap,
             fmtp,
             packet,
+            packets: offer.packets,
             repair,
             again: None,
         })
@@ -273,6 +292,24 @@ impl SessionPlan<'_> {
         })
     }
 
+    /// Whether a file's packets can be sent as they are.
+    pub(super) fn takes(&self, format: StreamFormat, packets: &Packets) -> bool {
+        let Kind::Rtp { codec, .. } = self.kind else {
+            return false;
+        };
+        let offer = Offer {
+            format,
+            native: None,
+            packets: Some(*packets),
+        };
+        codec == Some(&EncodingName::OPUS)
+            && self.rate.is_none_or(|rate| rate == format.rate)
+            && self.channels.is_none_or(|channels| channels == format.channels)
+            && RTP_HEADER + packets.longest <= self.max_media()
+            // Packets of an odd length no encoder makes, and no session can announce.
+            && self.stream(&offer).is_ok()
+    }
+
     /// Bytes of UDP payload that a media packet may have: repair packets are longer, or something
     /// is put behind it.
     fn max_media(&self) -> usize {
@@ -291,14 +328,10 @@ impl SessionPlan<'_> {
         }
     }
 
-    fn packet(
-        &self,
-        format: StreamFormat,
-        header: usize,
-        wire: &Wire,
-    ) -> Result<PacketPlan, ConfigError> {
-        let plan =
-            |frame_bytes, max| PacketPlan::new(format.rate, frame_bytes, header, self.ptime, max);
+    fn packet(&self, offer: &Offer, header: usize, wire: &Wire) -> Result<PacketPlan, ConfigError> {
+        let format = offer.format;
+        let ptime = offer.packets.map_or(self.ptime, |p| p.ptime);
+        let plan = |frame_bytes, max| PacketPlan::new(format.rate, frame_bytes, header, ptime, max);
         match wire {
             Wire::Pcm(coding) => plan(coding.frame_bytes(format.channels), self.max_media()),
             // Compressed packets hold a fixed time; whether they fit, the codec knows.
@@ -468,6 +501,7 @@ mod tests {
                 Channels::new(channels).unwrap(),
             ),
             native: native.map(|n| n.parse().unwrap()),
+            packets: None,
         }
     }
 

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use audiox_core::ConfigError;
 use audiox_core::codec::{CodecRegistry, EncodingName, RedFactory};
-use audiox_core::format::PcmFormat;
+use audiox_core::format::{PcmFormat, SampleRate};
 use audiox_core::sender::{RetransmissionConfig, Sender, SenderConfig};
 use audiox_core::source::Source;
 use audiox_core::time::{RtpTimestamp, SeqNum};
-use audiox_io::{Prefetch, PrefetchConfig, PrefetchReader, Resampled};
+use audiox_io::{OpusFileReader, Prefetch, PrefetchConfig, PrefetchReader, Resampled};
 use audiox_net::clock::Clock;
-use audiox_net::endpoint::{NetAddress, RedAmount, RepairScheme, RtpEndpoint};
+use audiox_net::endpoint::{EncodingOptions, NetAddress, RedAmount, RepairScheme, RtpEndpoint};
 use audiox_net::{Endpoint, StopFlag};
 
 use super::control::{self, Heard};
@@ -21,7 +21,8 @@ use super::feed::Feed;
 use super::handle::StreamerHandle;
 use super::identity::Identifiers;
 use super::pace::Work;
-use super::plan::{Kind, Offer, SessionPlan, StreamPlan};
+use super::packets::Records;
+use super::plan::{Kind, Offer, Packets, SessionPlan, StreamPlan};
 use super::session;
 use super::sockets::Sockets;
 use super::status::Status;
@@ -46,13 +47,25 @@ pub(super) fn start(
     let to = socket.connect.expect("a sender's socket is connected");
     let session = session_plan(&config, at, to);
     let (mut names, mut sources, mut resampled) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut offers, mut live) = (Vec::new(), Vec::new());
+    let plain = config.ptime.is_none() && rtp.is_some_and(has_no_wishes);
     for spec in specs {
-        let (source, notice) = fit_rate(&session, &spec.name, spec.source)?;
-        resampled.extend(notice);
-        names.push(spec.name);
-        sources.push(source);
+        names.push(spec.name.clone());
+        live.push(spec.source.frames_left().is_none());
+        let packets = spec.opus.as_ref().filter(|_| plain).map(packets);
+        match (spec.opus, packets) {
+            (Some(file), Some(packets)) if session.takes(spec.source.format(), &packets) => {
+                offers.push(offer(&*spec.source, Some(packets)));
+                sources.push(Box::new(Records::new(file)) as Box<dyn Source>);
+            }
+            _ => {
+                let (source, notice) = fit_rate(&session, &spec.name, spec.source)?;
+                resampled.extend(notice);
+                offers.push(offer(&*source, None));
+                sources.push(source);
+            }
+        }
     }
-    let offers: Vec<_> = sources.iter().map(|s| offer(&**s)).collect();
     let plans = session.streams(&offers)?;
     let mut notices = session.notices(&plans);
     notices.extend(resampled);
@@ -109,7 +122,6 @@ pub(super) fn start(
     });
     let heard = heard(&sockets, &statuses);
 
-    let live: Vec<_> = sources.iter().map(|s| s.frames_left().is_none()).collect();
     let stored = plans.iter().map(|p| p.stored);
     let (prefetch, readers) = read_ahead(sources.into_iter().zip(stored).collect(), &live)?;
     let mut streams = Vec::with_capacity(plans.len());
@@ -258,10 +270,23 @@ fn fit_rate(
     Ok((Box::new(Resampled::new(source, wanted)?), Some(notice)))
 }
 
-fn offer(source: &dyn Source) -> Offer {
+fn offer(source: &dyn Source, packets: Option<Packets>) -> Offer {
     Offer {
         format: source.format(),
         native: source.native(),
+        packets,
+    }
+}
+
+/// Whether packets may be as they are, for all that the URL says.
+fn has_no_wishes(rtp: &RtpEndpoint) -> bool {
+    rtp.ptime.is_none() && rtp.red.is_none() && rtp.encoding == EncodingOptions::default()
+}
+
+fn packets(file: &OpusFileReader) -> Packets {
+    Packets {
+        ptime: SampleRate::HZ_48000.duration_of(file.usual_ticks().into()),
+        longest: file.longest_packet(),
     }
 }
 

@@ -342,9 +342,13 @@ Examples:
     audiox send takes/ --to 'rtp://239.1.2.3:5004?codec=L24&ptime=5' --sdp session.sdp
   Two machines that start together:
     audiox send a.wav --to rtp://studio:5004 --start-at 21:00:00
+  Music as Opus of 96 kbit/s, with repair packets as needed; an Ogg Opus file is sent as it is:
+    audiox send song.flac --to 'rtp://studio:5004?codec=opus&bitrate=96k&ptime=20&fec=auto'
   What a microphone records, from a pipe:
     arecord -f S16_LE -r 48000 -c 1 -t raw | audiox send - --rate 48000 --to rtp://studio:5004
   Files to a file, at full speed: two files side by side as tracks, half as loud:
     audiox send a.wav b.wav --gain -6dB --to both.wav
+  A file as Ogg Opus:
+    audiox send song.flac --to song.opus --bitrate 96k
   A second of noise on standard output:
     audiox send noise:pink,length=1s --to - | aplay -f S24_3LE -r 48000";

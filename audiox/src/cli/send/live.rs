@@ -33,10 +33,7 @@ pub(super) fn run(
         codecs: codecs_for(&to)?,
         ..StreamerConfig::new(to)
     };
-    let streams = sources.into_iter().map(|s| StreamSpec {
-        name: s.name,
-        source: s.source,
-    });
+    let streams = sources.into_iter().map(StreamSpec::from);
     let interrupt = Interrupt::install()?;
     let handle = Streamer::start(config, streams.collect())?;
     for notice in handle.notices() {

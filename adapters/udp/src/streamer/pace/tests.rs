@@ -59,6 +59,7 @@ fn run(late: Duration, catch_up: CatchUp) -> (Vec<Vec<u8>>, StreamReport) {
     let offer = Offer {
         format,
         native: source.native(),
+        packets: None,
     };
     let plan = session.streams(&[offer]).unwrap().remove(0);
     // All of it is read before it starts.
