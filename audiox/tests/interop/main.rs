@@ -6,7 +6,8 @@
 mod ffmpeg;
 mod gstreamer;
 mod peer;
-
+mod relay;
+mod retransmission;
 mod sound;
 #[allow(dead_code, reason = "the command's own tests use the rest")]
 #[path = "../cli/support.rs"]

@@ -61,6 +61,13 @@ impl Peer {
         assert!(status.success(), "{status}: {said}");
         said
     }
+
+    /// Asks the peer to end as Ctrl-C does, and waits; what it complained about.
+    pub(crate) fn interrupt(self) -> String {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        self.finish()
+    }
 }
 
 impl Drop for Peer {

@@ -99,8 +99,7 @@ impl Likeness {
             .map(|i| value(i as f64 / RATE, channel, channels) as f32)
             .collect();
         // What is lost at the beginning is less than half a second.
-        let reach = &sent[..(LOST_FIRST + key_at - first + KEY).min(sent.len())];
-        let place = find(&heard[key_at..][..KEY], reach);
+        let place = find(&heard[key_at..=last], &sent, LOST_FIRST + key_at - first);
         // Frame `i` heard is frame `i + shift` sent.
         let shift = place as isize - key_at as isize;
         let mut blocks = Vec::new();
@@ -138,20 +137,24 @@ pub(crate) fn least_snr(channels: usize) -> f64 {
     if channels == 1 { 8.0 } else { 20.0 }
 }
 
-/// Where in `sent` the frames of `key` are most alike.
-fn find(key: &[f32], sent: &[f32]) -> usize {
-    let thin = |s: &[f32]| -> Vec<f32> { s.iter().step_by(THIN).copied().collect() };
-    let (thin_key, thin_sent) = (thin(key), thin(sent));
-    let likeness = |key: &[f32], part: &[f32]| dot(key, part) / dot(part, part).sqrt().max(1e-9);
-    let best = |scores: &mut dyn Iterator<Item = (usize, f64)>| {
-        scores.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(at, _)| at)
+/// Where in `sent`, up to a place, what is most like `heard` begins.
+fn find(heard: &[f32], sent: &[f32], up_to: usize) -> usize {
+    let thin = |s: &[f32], by| -> Vec<f32> { s.iter().step_by(by).copied().collect() };
+    let likeness = |part: &[f32], sent: &[f32]| {
+        let sent = &sent[..part.len().min(sent.len())];
+        dot(part, sent) / dot(sent, sent).sqrt().max(1e-9)
     };
-    let windows = thin_sent.windows(thin_key.len()).enumerate();
-    let rough = best(&mut windows.map(|(i, w)| (i * THIN, likeness(&thin_key, w))));
-    let rough = rough.expect("the key is shorter than what was sent");
-    // Neighbouring oscillations are alike, and between thinned frames the best one may be missed.
-    let near = rough.saturating_sub(NEAR)..(rough + NEAR).min(sent.len() - key.len() + 1);
-    best(&mut near.map(|at| (at, likeness(key, &sent[at..][..key.len()])))).unwrap_or(rough)
+    let best = |scores: &mut dyn Iterator<Item = (usize, f64)>| {
+        scores.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |s| s.0)
+    };
+    let key = thin(&heard[..KEY], THIN);
+    let windows = thin(&sent[..up_to + KEY], THIN);
+    let windows = windows.windows(key.len()).enumerate();
+    let rough = best(&mut windows.map(|(i, w)| (i * THIN, likeness(&key, w))));
+    // Neighbouring oscillations of a short piece are alike, those of all of it are not.
+    let whole = thin(heard, FEW);
+    let near = rough.saturating_sub(NEAR)..rough + NEAR;
+    best(&mut near.map(|at| (at, likeness(&whole, &thin(&sent[at..], FEW)))))
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f64 {
@@ -169,7 +172,8 @@ const LOW: f64 = 300.0;
 const HIGH: f64 = 3_300.0;
 const KEY: usize = 12_000;
 const LOST_FIRST: usize = 24_000;
-const NEAR: usize = 96;
+const NEAR: usize = 200;
+const FEW: usize = 7;
 const THIN: usize = 6;
 const BLOCK: usize = 480;
 
