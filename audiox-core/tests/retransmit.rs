@@ -92,6 +92,10 @@ fn bursts_are_told_of_and_asked_for() {
         .run_for(60 * SECOND);
     assert!(missing(&r) < 0.002, "{}", missing(&r));
     let source = r.source.unwrap();
+    // Nothing is asked for that repair packets brought back already.
+    let lost = source.packets_lost as u64;
+    let back = source.packets_recovered + source.packets_retransmitted;
+    assert!(back <= lost, "{source:?}");
     assert!(
         source.packets_recovered > 50 && source.packets_retransmitted > 300,
         "{source:?}"

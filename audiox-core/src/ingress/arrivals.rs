@@ -48,6 +48,13 @@ impl Arrivals {
         (ExtSeq(begin), arrived)
     }
 
+    /// Whether packet `seq` was marked, and not so long ago that it is forgotten.
+    pub(super) fn contains(&self, seq: ExtSeq) -> bool {
+        let seq = seq.0;
+        let known = seq < self.end && self.end - seq <= SPAN;
+        known && self.bits[word(seq)] >> (seq % 64) & 1 == 1
+    }
+
     fn set(&mut self, seq: u64, arrived: bool) {
         let bit = 1 << (seq % 64);
         if arrived {
@@ -95,5 +102,7 @@ mod tests {
         );
         assert_eq!(arrived.iter().filter(|a| **a).count(), 1);
         assert!(arrived[SPAN as usize - 1]);
+        let known = [5_107, 5_106, 5_108, 106].map(|seq| a.contains(ExtSeq(seq)));
+        assert_eq!(known, [true, false, false, false]);
     }
 }

@@ -34,6 +34,9 @@ pub(super) struct Source {
     /// Where its packets come from, where that matters.
     pub(super) origin: Option<Origin>,
     arrivals: Arrivals,
+    /// Packets that are here, by whatever means: repair packets may bring one back before the next
+    /// one shows that it is missing.
+    held: Arrivals,
     /// Asks for what is missing.
     requests: Option<Requests>,
     /// Payload type of the packets that are asked for.
@@ -95,6 +98,7 @@ impl Source {
             blocks: None,
             origin: None,
             arrivals: Arrivals::new(),
+            held: Arrivals::new(),
             requests: None,
             payload_type: 0,
             repeater: None,
@@ -154,12 +158,15 @@ impl Source {
         // Reordered before the first: it belongs to the stream, so it is expected too.
         self.first_seq = self.first_seq.min(ext);
         self.arrivals.mark(ext);
+        self.held.mark(ext);
         if highest.is_none_or(|h| ext > h) {
             let patience = self.jitter().max(MIN_PATIENCE);
             if let (Some(requests), Some(before), Some((_, then))) =
                 (&mut self.requests, highest, self.newest)
             {
-                requests.newest(now, ext, (before, then), patience);
+                let held = &self.held;
+                let is_held = |seq| held.contains(seq);
+                requests.newest(now, ext, (before, then), patience, is_held);
             }
             self.newest = Some((at, now));
         } else {
@@ -238,6 +245,7 @@ impl Source {
     /// Where a packet belongs that was brought back: its media time and generation.
     pub(super) fn recovered(&mut self, seq: ExtSeq, timestamp: RtpTimestamp) -> (MediaTime, u32) {
         self.stats.packets_recovered += 1;
+        self.held.mark(seq);
         if let Some(requests) = &mut self.requests {
             requests.found(seq);
         }
@@ -342,6 +350,7 @@ impl Source {
         self.repeater = Some(ssrc);
         self.last_heard = now;
         let seq = self.seq.peek(seq);
+        self.held.mark(seq);
         let missed = self.requests.as_mut().is_some_and(|r| r.answered(now, seq));
         self.stats.packets_retransmitted += u64::from(missed);
         Some((seq, self.timestamp.peek(timestamp), self.generation))
@@ -440,7 +449,7 @@ impl Source {
         if let Some(requests) = &mut self.requests {
             requests.reset();
         }
-        self.arrivals = Arrivals::new();
+        (self.arrivals, self.held) = (Arrivals::new(), Arrivals::new());
         self.repeater = None;
         self.first_report = None;
         self.transit = None;

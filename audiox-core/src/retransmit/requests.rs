@@ -63,19 +63,20 @@ impl Requests {
     }
 
     /// A packet arrived at `now`, the newest so far, where `before` was the newest, that arrived
-    /// at `then`. All between are missing; they are asked for after `patience`.
+    /// at `then`. All between that are not `held` are missing; they are asked for after `patience`.
     pub fn newest(
         &mut self,
         now: Instant,
         seq: ExtSeq,
         (before, then): (ExtSeq, Instant),
         patience: Duration,
+        held: impl Fn(ExtSeq) -> bool,
     ) {
         let gap = seq.0.saturating_sub(before.0);
         let next = now + patience.min(self.delay / 4);
         let first = (before.0 + 1).max(seq.0.saturating_sub(MAX_PENDING as u64));
         self.stats.given_up += first - (before.0 + 1).min(first);
-        for missing in first..seq.0 {
+        for missing in (first..seq.0).filter(|seq| !held(ExtSeq(*seq))) {
             if self.pending.len() == MAX_PENDING {
                 self.pending.pop_front();
                 self.stats.given_up += 1;
@@ -208,15 +209,19 @@ mod tests {
         out[..n].iter().map(|s| s.0).collect()
     }
 
+    fn none(_: ExtSeq) -> bool {
+        false
+    }
+
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
     fn a_missing_packet_is_asked_for_until_the_answer_would_be_late() {
         let mut r = Requests::new(100 * MS);
         r.measured(20 * MS);
-        r.newest(at(10), ExtSeq(101), (ExtSeq(100), at(0)), 2 * MS);
+        r.newest(at(10), ExtSeq(101), (ExtSeq(100), at(0)), 2 * MS, none);
         assert_eq!(r.poll_timeout(), None);
-        r.newest(at(30), ExtSeq(104), (ExtSeq(101), at(10)), 2 * MS);
+        r.newest(at(30), ExtSeq(104), (ExtSeq(101), at(10)), 2 * MS, none);
         assert_eq!(poll(&mut r, 31), []);
         // One of the two had only been overtaken.
         r.found(ExtSeq(103));
@@ -236,14 +241,14 @@ mod tests {
     #[test]
     fn answers_tell_the_round_trip_and_a_long_one_is_not_tried() {
         let mut r = Requests::new(60 * MS);
-        r.newest(at(20), ExtSeq(12), (ExtSeq(10), at(0)), MS);
+        r.newest(at(20), ExtSeq(12), (ExtSeq(10), at(0)), MS, none);
         assert_eq!(poll(&mut r, 21), [11]);
         assert!(r.answered(at(61), ExtSeq(11)) && !r.answered(at(62), ExtSeq(11)));
         assert_eq!(r.round_trip(), Some(40 * MS));
-        r.newest(at(40), ExtSeq(14), (ExtSeq(12), at(20)), MS);
+        r.newest(at(40), ExtSeq(14), (ExtSeq(12), at(20)), MS, none);
         assert_eq!(poll(&mut r, 41), [13]);
         r.measured(500 * MS);
-        r.newest(at(60), ExtSeq(16), (ExtSeq(14), at(40)), MS);
+        r.newest(at(60), ExtSeq(16), (ExtSeq(14), at(40)), MS, none);
         assert_eq!(poll(&mut r, 61), []);
         assert_eq!(r.stats().given_up, 2);
     }
@@ -251,7 +256,7 @@ mod tests {
     #[test]
     fn memory_and_zeal_are_bounded() {
         let mut r = Requests::new(Duration::from_secs(3_600));
-        r.newest(at(0), ExtSeq(100_000), (ExtSeq(10), at(0)), MS);
+        r.newest(at(0), ExtSeq(100_000), (ExtSeq(10), at(0)), MS, none);
         assert_eq!(r.stats().given_up, 100_000 - 11 - 256);
         let (mut asked, mut now) = (0, 0);
         while now < 60_000 {

@@ -45,8 +45,8 @@ pub(super) struct Recorder {
     keeps_opus: bool,
     /// Streams whose codecs mind the order of packets.
     orders: Vec<(LaneId, Ordered)>,
-    /// How long those wait for what is missing.
-    patience: Duration,
+    /// How long frames wait for stragglers before they are written.
+    hold: Duration,
     max_streams: usize,
     too_many_streams: u64,
     /// Packets that no decoder could read, of streams that never became a track.
@@ -156,7 +156,7 @@ impl Recorder {
             firsts: VecDeque::new(),
             keeps_opus,
             orders: Vec::new(),
-            patience: config.hold * 3 / 4,
+            hold: config.hold,
             max_streams: config.max_streams,
             too_many_streams: 0,
             undecodable: 0,
@@ -331,7 +331,7 @@ impl Recorder {
         }
         let known = self.orders.iter().position(|(of, _)| *of == id);
         let known = known.unwrap_or_else(|| {
-            self.orders.push((id, Ordered::new(self.patience)));
+            self.orders.push((id, Ordered::new(self.hold * 3 / 4)));
             self.orders.len() - 1
         });
         let make = || (station.readers[reader].make)();
@@ -418,8 +418,11 @@ impl Recorder {
             cname: None,
             stats: SourceStats::default(),
         });
+        // Senders choose what to send against loss by how long it may come.
+        let ingress = &mut self.stations[id.port].ingress;
+        ingress.set_delay(id.source, self.hold, false);
         // A report may have come before.
-        if let Some(map) = station.ingress.clock_map(id.source) {
+        if let Some(map) = ingress.clock_map(id.source) {
             self.recording.mapped(id, map);
         }
     }
