@@ -197,7 +197,9 @@ impl Ingress {
             let Ok(p) = RtpPacket::parse(packet.bytes()) else {
                 continue;
             };
-            let (at, generation) = source.recovered(seq, p.timestamp());
+            let Some((at, generation)) = source.recovered(seq, p.timestamp()) else {
+                continue;
+            };
             packet.meta = PacketMeta {
                 arrival,
                 source: id,

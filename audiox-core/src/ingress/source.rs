@@ -242,14 +242,22 @@ impl Source {
         None
     }
 
-    /// Where a packet belongs that was brought back: its media time and generation.
-    pub(super) fn recovered(&mut self, seq: ExtSeq, timestamp: RtpTimestamp) -> (MediaTime, u32) {
+    /// Where a packet belongs that was brought back: its media time and generation; `None` where
+    /// it is here already, from before there were repair packets.
+    pub(super) fn recovered(
+        &mut self,
+        seq: ExtSeq,
+        timestamp: RtpTimestamp,
+    ) -> Option<(MediaTime, u32)> {
+        if self.held.contains(seq) {
+            return None;
+        }
         self.stats.packets_recovered += 1;
         self.held.mark(seq);
         if let Some(requests) = &mut self.requests {
             requests.found(seq);
         }
-        (self.timestamp.peek(timestamp), self.generation)
+        Some((self.timestamp.peek(timestamp), self.generation))
     }
 
     pub(super) fn repair_packet(&mut self, now: Instant) {

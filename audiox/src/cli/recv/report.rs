@@ -64,7 +64,7 @@ pub(super) fn text(report: &NodeReport) -> String {
         }
         if s.gap_count > 0 {
             lines.push(format!(
-                "  {}, {} frames ({}) filled with silence: {}",
+                "  {}, {} frames ({}) missing: {}",
                 count(s.gap_count, "gap"),
                 s.gap_frames,
                 Short(s.format.rate.duration_of(s.gap_frames)),
@@ -330,7 +330,7 @@ mod tests {
              channels 3 to 4 from frame 48\n  \
              lost 2, late frames 0, duplicate frames 0, out of order 0, jitter 0.0 µs, clock \
              -12.3 ppm; aligned by timestamps\n  \
-             2 gaps, 960 frames (20.00 ms) filled with silence: 1 lost, 1 late\n\
+             2 gaps, 960 frames (20.00 ms) missing: 1 lost, 1 late\n\
              dropped: malformed 3"
         );
         let json = json(&report);
