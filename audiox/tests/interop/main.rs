@@ -4,6 +4,7 @@
 #![cfg(all(feature = "cli", feature = "opus"))]
 
 mod ffmpeg;
+mod files;
 mod gstreamer;
 mod peer;
 mod relay;
