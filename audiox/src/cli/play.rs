@@ -307,4 +307,10 @@ Examples:
   Listen to it, with the least delay:
     audiox play session.sdp --profile interactive --to - | aplay -f S16_LE -r 48000 -c 2
   Two senders mixed, in step to the millisecond with other machines:
-    audiox play rtp://:5004?pt=10 rtp://:5006?pt=10 --latency 40ms --to mix.wav";
+    audiox play rtp://:5004?pt=10 rtp://:5006?pt=10 --latency 40ms --to mix.wav
+
+Against loss, in rtp:// URLs (a session description says it by itself):
+  nack=off        does not ask for lost packets; receivers of a multicast group never do
+  fec-pt, rtx-pt  payload types of repair packets and of packets sent again [118, 117]
+  red=2           packets carry earlier ones; needed where the sender has it
+  fec=auto        waits at least fec-delay [60ms], so that repair comes in time";

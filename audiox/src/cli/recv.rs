@@ -323,4 +323,9 @@ Examples:
   Listen to it:
     audiox recv rtp://:5004?pt=10 --to - | aplay -f S16_LE -r 44100 -c 2
   Pass it on as raw PCM:
-    audiox recv rtp://:5004?pt=10 --to - | audiox send - --channels 2 --to udp://studio:12345";
+    audiox recv rtp://:5004?pt=10 --to - | audiox send - --channels 2 --to udp://studio:12345
+
+Against loss, in rtp:// URLs (a session description says it by itself):
+  nack=off        does not ask for lost packets; receivers of a multicast group never do
+  fec-pt, rtx-pt  payload types of repair packets and of packets sent again [118, 117]
+  red=2           packets carry earlier ones; needed where the sender has it";

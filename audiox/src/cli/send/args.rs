@@ -351,4 +351,14 @@ Examples:
   A file as Ogg Opus:
     audiox send song.flac --to song.opus --bitrate 96k
   A second of noise on standard output:
-    audiox send noise:pink,length=1s --to - | aplay -f S24_3LE -r 48000";
+    audiox send noise:pink,length=1s --to - | aplay -f S24_3LE -r 48000
+
+Against loss, in rtp:// URLs:
+  fec=auto        what the loss that receivers report calls for, the cheapest first: packets
+                  sent again, repair packets, the codec's own redundancy
+  fec=60%         so many repair packets for a hundred packets; off: none
+  fec-delay=60ms  what receivers wait at least: nothing later is repaired
+  nack=on|off     whether packets are sent again when asked for [on with fec=auto]
+  red=2           each packet carries two earlier ones again; auto: up to four. Receivers
+                  have to say so, too
+  fec-scheme=rs8m repair packets as roc-toolkit has them, on a port of their own (fec-port)";
