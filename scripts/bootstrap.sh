@@ -2,9 +2,10 @@
 # Installs what a profile needs and this machine lacks; says nothing to install, and is quick,
 # when all of it is there.
 #
-#   base   make, a linker for Rust, cmake and a C compiler for libopus, certificates for the
-#          crate registry
-#   test   base + cargo-nextest, ffmpeg and GStreamer (peers of the interop tests)
+#   base   make, a linker for Rust, cmake and a C compiler for libopus, ALSA's headers for sound
+#          devices, certificates for the crate registry
+#   test   base + cargo-nextest, ffmpeg and GStreamer (peers of the interop tests), PulseAudio
+#          (virtual sound devices)
 #   lint   base + rustfmt, clippy, a C++ compiler (the fuzz targets must build)
 #   fuzz   base + cargo-fuzz and a C++ compiler
 #
@@ -31,6 +32,9 @@ want_base() {
     want make make
     want_compiler gcc cc c
     want cmake cmake
+    if [ "$(uname -s)" = Linux ] && ! pkg-config --exists alsa 2>/dev/null; then
+        packages+=(libasound2-dev pkg-config)
+    fi
     [ -n "$(ls -A /etc/ssl/certs 2>/dev/null)" ] || packages+=(ca-certificates)
 }
 
@@ -42,9 +46,18 @@ want_peers() {
     want_gst gstreamer1.0-plugins-bad rtpsink
 }
 
+# A sound server of the tests' own, and ALSA's way to it.
+want_virtual_devices() {
+    [ "$(uname -s)" = Linux ] || return 0
+    want pulseaudio pulseaudio
+    want pulseaudio-utils pactl
+    compgen -G '/usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so' >/dev/null ||
+        packages+=(libasound2-plugins)
+}
+
 case $profile in
 base) want_base ;;
-test) want_base; want_peers ;;
+test) want_base; want_peers; want_virtual_devices ;;
 lint | fuzz) want_base; want_compiler g++ c++ c++ ;;
 *)
     say "no profile '$profile'; there are base, test, lint and fuzz"

@@ -1,7 +1,10 @@
 //! Where audio comes from and where it goes: the contracts of files, signals, pipes and devices.
 
-use crate::block::AudioRef;
+use std::time::Duration;
+
+use crate::block::{AudioMut, AudioRef};
 use crate::format::{PcmFormat, StreamFormat};
+use crate::time::Instant;
 
 /// Whether something has a clock of its own. Whoever has it drives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +68,27 @@ pub trait Sink: Send {
     /// Makes everything written so far safe (headers true, buffers handed to the system).
     /// May be called again and again; writing may go on after it.
     fn flush(&mut self) -> Result<(), SinkError>;
+}
+
+/// When a device asked for a slice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// The moment of the call.
+    pub now: Instant,
+    /// From then until the slice's first frame is heard: the device's own buffers. Zero where
+    /// nothing is known of them.
+    pub until_heard: Duration,
+}
+
+/// Something that a device pulls from, in its callback: a session's output, a player.
+///
+/// [`pull`](Self::pull) runs on the device's thread. It does not allocate, lock, wait or panic.
+pub trait Pull: Send {
+    /// Format of the slices to pull.
+    fn format(&self) -> StreamFormat;
+
+    /// Fills the whole of `out`, which has the channels of the format.
+    fn pull(&mut self, asked: Asked, out: AudioMut<'_>);
 }
 
 /// A source failed.

@@ -1,4 +1,5 @@
-//! Audio files and signals: everything that is a [`Source`] or a [`Sink`] and has no clock.
+//! Audio files, signals and sound devices: everything that is a [`Source`] or a [`Sink`] on this
+//! machine.
 //!
 //! | module | what is in it |
 //! | --- | --- |
@@ -8,6 +9,7 @@
 //! | [`kind`] | what a file is, by its content |
 //! | [`folder`] | every audio file of a folder |
 //! | [`signal`] | tones, sweeps, noise, silence, impulses |
+//! | `device` | microphones and speakers (feature `devices`) |
 //! | [`decorate`] | loops, gain, start offset, length limit and another rate around any source |
 //! | [`raw`] | PCM without a header: pipes, standard input and output; a sink for nothing |
 //! | [`prefetch`] | a read-ahead thread, so that a pacing thread never waits for a disk |
@@ -44,6 +46,8 @@
 #[cfg(feature = "compressed")]
 pub mod compressed;
 pub mod decorate;
+#[cfg(feature = "devices")]
+pub mod device;
 pub mod folder;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

@@ -1,6 +1,8 @@
 //! The command line: what is asked for, and what is told about it.
 
 mod compare;
+#[cfg(feature = "devices")]
+mod devices;
 mod doctor;
 mod encoding;
 mod failure;
@@ -65,6 +67,8 @@ enum Command {
     Send(Box<send::SendArgs>),
     Recv(Box<recv::RecvArgs>),
     Play(Box<play::PlayArgs>),
+    #[cfg(feature = "devices")]
+    Devices(devices::DevicesArgs),
     Link(link::RelayArgs),
     Sim(sim::SimArgs),
     Plot(plot::PlotArgs),
@@ -96,6 +100,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Send(args) => send::run(*args, Output::new(mode)),
         Command::Recv(args) => recv::run(*args, Output::new(mode)),
         Command::Play(args) => play::run(*args, Output::new(mode)),
+        #[cfg(feature = "devices")]
+        Command::Devices(args) => devices::run(&args, &Output::new(mode)),
         Command::Link(args) => link::run(args, Output::new(mode)),
         Command::Sim(args) => sim::run(args, Output::new(mode)),
         Command::Plot(args) => plot::run(args, &Output::new(mode)),

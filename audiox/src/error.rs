@@ -21,6 +21,10 @@ pub enum Error {
     /// A sink cannot be opened, or failed. What it took before is kept.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// A microphone or a speaker cannot be used.
+    #[cfg(feature = "devices")]
+    #[error(transparent)]
+    Device(#[from] audiox_io::device::DeviceError),
     /// Sending or receiving could not start, or had to stop.
     #[error(transparent)]
     Udp(#[from] audiox_udp::Error),
@@ -37,6 +41,8 @@ impl Error {
                 e,
                 audiox_udp::Error::Config(_) | audiox_udp::Error::StartPassed { .. }
             ),
+            #[cfg(feature = "devices")]
+            Self::Device(e) => e.is_usage(),
             Self::Source(_) | Self::Sink(_) => false,
         }
     }

@@ -2,14 +2,20 @@
 //!
 //! Where a [`node`](crate::node) records what arrived, aligned and with its gaps, a player runs
 //! the playout engine in real time: adaptive delay, concealment, time-stretch, drift correction,
-//! several senders mixed. One thread a socket stamps datagrams; one paced thread plays.
+//! several senders mixed. One thread a socket stamps datagrams. One paced thread plays into a sink
+//! that has no clock ([`Player::start`]); or a sound device pulls, in its callback and at its own
+//! pace, and one thread hands it what comes, woken by it ([`Player::start_pulled`]).
 
+mod output;
 mod report;
+mod stations;
 mod trace;
 mod work;
 
+pub use output::PlayerOutput;
 pub use report::{PlayedStream, PlayerReport};
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,8 +34,9 @@ use audiox_net::stop::StopFlag;
 use crate::Error;
 use crate::node::{Content, Listen};
 use crate::port::Port;
+use stations::Stations;
 use trace::Tracer;
-use work::Work;
+use work::{Puller, Work, serve};
 
 /// What a [`Player`] is made with.
 #[derive(Debug, Clone)]
@@ -110,28 +117,15 @@ impl Player {
             let allowed = format!("what is played is {}", config.format);
             return Err(ConfigError::new("sink", sink.format(), allowed).into());
         }
-        let (clock, sockets_stop, stop) = (Clock::new(), StopFlag::new(), StopFlag::new());
-        let tracer = config.trace.clone().map(Tracer::start).transpose()?;
-        let mut ports = Vec::new();
-        for listen in &config.listen {
-            let opened = Port::open(listen, clock, &sockets_stop, config.max_streams);
-            if opened.is_err() {
-                sockets_stop.stop();
-            }
-            ports.push(opened?);
-        }
-        let local_addrs = ports.iter().map(|p| p.local).collect();
-        let shared = Arc::new(Mutex::new(PlayerReport::default()));
+        let start = Setup::new(config)?;
+        let (clock, stop, sockets_stop) = (start.clock, start.stop.clone(), start.sockets_stop);
         let work = Work::new(
-            config,
-            ports,
+            start.stations,
+            start.output,
             sink,
-            clock,
-            tracer,
+            clock.now(),
             stop.clone(),
-            shared.clone(),
         );
-        let work = work.inspect_err(|_| sockets_stop.stop())?;
         let pacing = spawn_paced("audiox-play", clock, stop.clone(), Priority::Ordinary, work)
             .map_err(|source| Error::Io {
                 what: "cannot start a thread".to_owned(),
@@ -153,26 +147,111 @@ impl Player {
             })?;
         Ok(PlayerHandle {
             stop,
+            shared: start.shared,
+            local_addrs: start.local_addrs,
+            puller: Puller::default(),
+            thread: Some(thread),
+        })
+    }
+
+    /// Opens the sockets, and gives what is to be pulled by a sound device: it plays while that
+    /// does. [`PlayerConfig::quantum`] is the device's to choose.
+    ///
+    /// # Errors
+    /// Nothing to listen on, a port in use, a value out of range.
+    pub fn start_pulled(config: PlayerConfig) -> Result<(PlayerHandle, PlayerOutput), Error> {
+        config.validate()?;
+        let start = Setup::new(config)?;
+        let (stations, clock, stop) = (start.stations, start.clock, start.stop.clone());
+        let (puller, sockets_stop) = (Puller::default(), start.sockets_stop);
+        let held = puller.clone();
+        let thread = std::thread::Builder::new()
+            .name("audiox-player".to_owned())
+            .spawn(move || {
+                let served = serve(stations, clock, &stop, &held, &sockets_stop);
+                sockets_stop.stop();
+                served
+            })
+            .map_err(|source| Error::Io {
+                what: "cannot start a thread".to_owned(),
+                source,
+            })?;
+        let handle = PlayerHandle {
+            stop: start.stop,
+            shared: start.shared,
+            local_addrs: start.local_addrs,
+            puller,
+            thread: Some(thread),
+        };
+        Ok((handle, start.output))
+    }
+}
+
+/// A player with its sockets open, that nobody pulls from yet.
+struct Setup {
+    stations: Stations,
+    output: PlayerOutput,
+    clock: Clock,
+    stop: StopFlag,
+    sockets_stop: StopFlag,
+    shared: Arc<Mutex<PlayerReport>>,
+    local_addrs: Vec<SocketAddr>,
+}
+
+impl Setup {
+    fn new(config: PlayerConfig) -> Result<Self, Error> {
+        let (clock, sockets_stop, stop) = (Clock::new(), StopFlag::new(), StopFlag::new());
+        let tracer = config.trace.clone().map(Tracer::start).transpose()?;
+        let mut ports = Vec::new();
+        for listen in &config.listen {
+            let opened = Port::open(listen, clock, &sockets_stop, config.max_streams);
+            if opened.is_err() {
+                sockets_stop.stop();
+            }
+            ports.push(opened?);
+        }
+        let local_addrs = ports.iter().map(|p| p.local).collect();
+        let shared = Arc::new(Mutex::new(PlayerReport::default()));
+        let made = Stations::new(config, ports, clock, tracer, shared.clone());
+        let (stations, output) = made.inspect_err(|_| sockets_stop.stop())?;
+        Ok(Self {
+            stations,
+            output,
+            clock,
+            stop,
+            sockets_stop,
             shared,
             local_addrs,
-            thread: Some(thread),
         })
     }
 }
 
 /// A running player. Dropped, it stops without waiting for the sink.
-#[derive(Debug)]
 pub struct PlayerHandle {
     stop: StopFlag,
     shared: Arc<Mutex<PlayerReport>>,
     local_addrs: Vec<SocketAddr>,
+    puller: Puller,
     thread: Option<JoinHandle<Result<PlayerReport, Error>>>,
+}
+
+impl fmt::Debug for PlayerHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlayerHandle")
+            .field("local_addrs", &self.local_addrs)
+            .finish_non_exhaustive()
+    }
 }
 
 impl PlayerHandle {
     /// The media addresses listened on, in the order of [`PlayerConfig::listen`].
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.local_addrs
+    }
+
+    /// Keeps what pulls from the output, a device's stream, and drops it when the player ends.
+    pub fn keep(&self, puller: impl Send + 'static) {
+        self.puller.keep(Box::new(puller));
     }
 
     /// The state some tenths of a second ago.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{JoinHandle, Thread};
 
 use audiox_core::ingress::Origin;
 use audiox_core::packet::PacketBuf;
@@ -29,6 +29,7 @@ pub(crate) struct Port {
     pub(crate) local: SocketAddr,
     pub(crate) counts: Arc<Counts>,
     threads: Vec<JoinHandle<()>>,
+    reader: Arc<OnceLock<Thread>>,
 }
 
 /// Where a datagram's buffer goes home to.
@@ -122,7 +123,9 @@ impl Port {
             stop: stop.clone(),
             counts: counts.clone(),
             reports: report_tx,
+            reader: Arc::default(),
         };
+        let reader = shared.reader.clone();
         if let Some(control) = &control
             && !Arc::ptr_eq(control, &media_socket)
         {
@@ -153,6 +156,7 @@ impl Port {
             local,
             counts,
             threads,
+            reader,
         })
     }
 
@@ -160,6 +164,11 @@ impl Port {
     pub(crate) fn recv(&mut self) -> Option<(Pool, PacketBuf)> {
         let media = self.media.recv().map(|p| (Pool::Media, p));
         media.or_else(|| Some((Pool::Repair, self.repair.as_mut()?.recv()?)))
+    }
+
+    /// Has `reader`, once and for all, woken whenever something came.
+    pub(crate) fn wake(&self, reader: Thread) {
+        let _ = self.reader.set(reader);
     }
 
     /// Takes a buffer of [`recv`](Self::recv) back.
@@ -196,6 +205,15 @@ struct Shared {
     stop: StopFlag,
     counts: Arc<Counts>,
     reports: SyncSender<Report>,
+    reader: Arc<OnceLock<Thread>>,
+}
+
+impl Shared {
+    fn wake(&self) {
+        if let Some(reader) = self.reader.get() {
+            reader.unpark();
+        }
+    }
 }
 
 type Media = (Arc<UdpTransport>, Option<Arc<UdpTransport>>, Kind);
@@ -276,6 +294,7 @@ fn receive_media(
         if input.submit(full).is_err() {
             count(&shared.counts.overrun);
         }
+        shared.wake();
     }
 }
 
@@ -316,6 +335,7 @@ fn hand_over(buf: &PacketBuf, from: SocketAddr, shared: &Shared) {
     if let Err(TrySendError::Full(_)) = shared.reports.try_send(report) {
         count(&shared.counts.overrun);
     }
+    shared.wake();
 }
 
 fn count(counter: &AtomicU64) {

@@ -8,6 +8,7 @@ use crate::format::{Channels, StreamFormat};
 use crate::ingress::SourceId;
 use crate::packet::PacketBuf;
 use crate::playout::{Part, Pulled};
+use crate::source::{Asked, Pull};
 use crate::time::Instant;
 
 /// The playback side of a session: lives in the device's callback. Neither allocates nor frees.
@@ -270,6 +271,16 @@ impl SessionOutput {
     fn lane(&mut self, ticket: Ticket) -> Option<&mut Lane> {
         let lane = self.lanes.get_mut(ticket.slot())?.as_deref_mut()?;
         (lane.ticket() == ticket).then_some(lane)
+    }
+}
+
+impl Pull for SessionOutput {
+    fn format(&self) -> StreamFormat {
+        self.format
+    }
+
+    fn pull(&mut self, asked: Asked, out: AudioMut<'_>) {
+        Self::pull(self, asked.now, out);
     }
 }
 

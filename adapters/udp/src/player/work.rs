@@ -1,405 +1,157 @@
-//! The paced thread: takes datagrams in, plays a quantum, passes it on.
+//! The threads that keep a player going: one plays by the clock into a sink, or a device pulls and
+//! one serves only the sockets.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
-use audiox_core::ConfigError;
-use audiox_core::block::{AudioMut, AudioRef};
-use audiox_core::ingress::{IngressConfig, Origin, ReportConfig, SourceId};
-use audiox_core::playout::{Latency, Playout, PlayoutConfig};
-use audiox_core::session::{
-    NewSource, PlayoutFactory, Routed, Session, SessionConfig, SessionEvent, UniformPlayouts,
-};
-use audiox_core::source::{Sink, SinkError};
+use audiox_core::block::AudioRef;
+use audiox_core::source::{Asked, Sink, SinkError};
 use audiox_core::time::Instant;
 use audiox_net::clock::Clock;
 use audiox_net::pace::PacedWork;
 use audiox_net::stop::StopFlag;
 
-use super::PlayerConfig;
-use super::report::{PlayedStream, PlayerReport};
-use super::trace::{Tap, Tracer};
+use super::output::PlayerOutput;
+use super::report::PlayerReport;
+use super::stations::Stations;
 use crate::Error;
-use crate::node::{Content, Listen, MAX_DATAGRAM};
-use crate::port::{Pool, Port};
 
+/// Takes datagrams in, plays a quantum, passes it on; paced.
 pub(super) struct Work {
-    config: PlayerConfig,
-    stations: Vec<Station>,
+    stations: Stations,
+    output: PlayerOutput,
     sink: Box<dyn Sink>,
     failed: Option<SinkError>,
-    clock: Clock,
-    tracer: Option<Tracer>,
     stop: StopFlag,
     start: Instant,
     frames: u64,
     mix: Box<[f32]>,
-    part: Box<[f32]>,
-    report: PlayerReport,
-    publish_at: Instant,
-    shared: Arc<Mutex<PlayerReport>>,
-    ended: bool,
-}
-
-struct Station {
-    port: Port,
-    session: Session,
-    /// The report's streams by source.
-    known: Vec<(SourceId, usize)>,
-    /// Where sources send from.
-    origins: Vec<(SourceId, Origin)>,
-    /// Who sent reports, and wants ours.
-    peers: Vec<SocketAddr>,
-    rtp: bool,
 }
 
 impl Work {
     pub(super) fn new(
-        config: PlayerConfig,
-        ports: Vec<Port>,
+        stations: Stations,
+        output: PlayerOutput,
         sink: Box<dyn Sink>,
-        clock: Clock,
-        tracer: Option<Tracer>,
+        start: Instant,
         stop: StopFlag,
-        shared: Arc<Mutex<PlayerReport>>,
-    ) -> Result<Self, Error> {
-        let now = clock.now();
-        let mut stations = Vec::new();
-        for (listen, port) in config.listen.iter().zip(ports) {
-            let tap = tracer.as_ref().map(Tracer::tap);
-            stations.push(Station {
-                session: session(&config, listen, &port, &clock, tap)?,
-                port,
-                known: Vec::new(),
-                origins: Vec::new(),
-                peers: Vec::new(),
-                rtp: matches!(listen.content, Content::Rtp { .. }),
-            });
-        }
+    ) -> Self {
+        let config = stations.config();
         let samples = config.quantum * config.format.channels.get();
-        Ok(Self {
+        Self {
             stations,
+            output,
             sink,
             failed: None,
-            clock,
-            tracer,
             stop,
-            start: now,
+            start,
             frames: 0,
-            mix: vec![0.0; samples].into_boxed_slice(),
-            part: vec![0.0; samples].into_boxed_slice(),
-            report: PlayerReport::default(),
-            publish_at: now,
-            shared,
-            ended: false,
-            config,
-        })
+            mix: vec![0.0; samples].into(),
+        }
     }
 
     /// Closes everything; called after the thread has ended.
     pub(super) fn finish(mut self) -> Result<PlayerReport, Error> {
-        self.publish();
         let flushed = self.sink.flush();
-        for station in &mut self.stations {
-            station.port.join();
-        }
-        // Playouts and factories hold the ends of the traces.
-        self.stations.clear();
-        if let Some(tracer) = self.tracer.take() {
-            self.report.untraced = tracer.finish()?;
-        }
+        drop(self.output);
+        let report = self.stations.finish()?;
         match self.failed.take() {
             Some(e) => return Err(e.into()),
             None => flushed?,
         }
-        Ok(self.report)
+        Ok(report)
     }
 
     fn due(&self) -> Instant {
-        self.start + self.config.format.rate.duration_of(self.frames)
-    }
-
-    fn receive(&mut self, now: Instant) {
-        for station in &mut self.stations {
-            while let Ok(report) = station.port.reports.try_recv() {
-                // Malformed ones are counted by the ingress.
-                let _ = station
-                    .session
-                    .handle_rtcp(report.arrival, &report.datagram);
-                if !station.peers.contains(&report.from) && station.peers.len() < MAX_PEERS {
-                    station.peers.push(report.from);
-                }
-            }
-            while let Some((pool, packet)) = station.port.recv() {
-                let (arrival, origin) = (packet.meta.arrival, packet.meta.origin);
-                let (session, bytes) = (&mut station.session, packet.bytes());
-                let routed = match pool {
-                    Pool::Media => session.handle_datagram(arrival, origin, bytes),
-                    Pool::Repair => session.handle_repair(arrival, origin, bytes),
-                };
-                if let Routed::Queued(source) = routed
-                    && station.origins.iter().all(|(id, _)| *id != source)
-                {
-                    station.origins.push((source, origin));
-                }
-                station.port.recycle(pool, packet);
-            }
-            station.session.handle_timeout(now);
-            station.answer(now);
-            while let Some(event) = station.session.poll_event() {
-                station.note(event, &mut self.report);
-            }
-        }
+        let rate = self.stations.config().format.rate;
+        self.start + rate.duration_of(self.frames)
     }
 
     fn play(&mut self, now: Instant) {
-        let channels = self.config.format.channels;
-        self.mix.fill(0.0);
-        let mut sounding = 0;
-        for station in &mut self.stations {
-            let out = AudioMut::new(&mut self.part, channels);
-            sounding += station.session.pull(now, out).sounding;
-            for (sum, s) in self.mix.iter_mut().zip(&self.part) {
-                *sum += s;
-            }
-        }
-        let quantum = self.config.quantum as u64;
+        let config = self.stations.config();
+        let (channels, quantum) = (config.format.channels, config.quantum as u64);
+        let asked = Asked {
+            now,
+            until_heard: Duration::ZERO,
+        };
+        self.output.mix(asked, &mut self.mix);
         self.frames += quantum;
-        self.report.frames = self.frames;
-        if sounding == 0 {
-            self.report.frames_idle += quantum;
-        }
-        let peak = self.mix.iter().fold(0.0f32, |p, s| p.max(s.abs()));
-        self.report.peak = self.report.peak.max(peak);
         if let Err(e) = self.sink.write(AudioRef::new(&self.mix, channels)) {
             self.failed = Some(e);
             self.stop.stop();
         }
     }
-
-    fn publish(&mut self) {
-        self.report.refused = 0;
-        self.report.malformed = 0;
-        for station in &mut self.stations {
-            let stats = station.session.input().stats();
-            self.report.refused += stats.packets_refused;
-            self.report.malformed += station.session.input().ingress().stats().malformed;
-            station.update(&self.clock, &mut self.report);
-        }
-        let ended = !self.report.streams.is_empty() && self.report.streams.iter().all(|s| s.ended);
-        self.ended = ended && self.config.stop_when_ended;
-        *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = self.report.clone();
-        self.report.peak = 0.0;
-    }
 }
 
 impl PacedWork for Work {
     fn next_deadline(&self) -> Option<Instant> {
-        let over = self
-            .config
-            .duration
-            .is_some_and(|d| self.config.format.rate.duration_of(self.frames) >= d);
-        (!over && !self.ended && self.failed.is_none()).then(|| self.due())
+        (!self.stations.is_over() && self.failed.is_none()).then(|| self.due())
     }
 
     fn run(&mut self, now: Instant) {
-        self.receive(now);
-        let quantum = self
-            .config
-            .format
-            .rate
-            .duration_of(self.config.quantum as u64);
+        self.stations.receive(now);
+        let config = self.stations.config();
+        let quantum = config.format.rate.duration_of(config.quantum as u64);
         if now.saturating_since(self.due()) > quantum {
-            self.report.late_pulls += 1;
+            self.stations.count_late_pull();
         }
         while self.due() <= now && self.failed.is_none() {
             // By the schedule, as a device's clock would have it.
             let due = self.due();
             self.play(due.max(self.start));
         }
-        if now >= self.publish_at {
-            self.publish_at = now + PUBLISH_EVERY;
-            self.publish();
-        }
     }
 }
 
-impl Station {
-    /// Sends a receiver report that is due.
-    fn answer(&mut self, now: Instant) {
-        let mut buf = [0; MAX_REPORT];
-        while let Some(len) = self.session.poll_report(now, &mut buf)
-            && let Some(control) = &self.port.control
-        {
-            for peer in &self.peers {
-                // A receiver report is worth no trouble: the next one says more.
-                let _ = control.send_to(&buf[..len], *peer);
-            }
+/// What pulls from a player's output, to be dropped when the player ends.
+#[derive(Clone, Default)]
+pub(super) struct Puller(Arc<Mutex<Kept>>);
+
+#[derive(Default)]
+struct Kept {
+    device: Option<Box<dyn Send>>,
+    over: bool,
+}
+
+impl Puller {
+    /// Keeps `device` until the player ends.
+    pub(super) fn keep(&self, device: Box<dyn Send>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !kept.over {
+            kept.device = Some(device);
         }
     }
 
-    fn note(&mut self, event: SessionEvent, report: &mut PlayerReport) {
-        match event {
-            SessionEvent::Started(source) => {
-                if self.known.iter().all(|(id, _)| *id != source) {
-                    self.known.push((source, report.streams.len()));
-                    report.streams.push(PlayedStream {
-                        from: None,
-                        ssrc: None,
-                        cname: None,
-                        source: Default::default(),
-                        playback: Default::default(),
-                        network: None,
-                        ended: false,
-                    });
-                } else if let Some(stream) = self.stream(source, report) {
-                    stream.ended = false;
-                }
-            }
-            SessionEvent::Ended { source, playback } => {
-                if let Some(stream) = self.stream(source, report) {
-                    stream.playback = playback;
-                    stream.ended = true;
-                }
-                self.origins.retain(|(id, _)| *id != source);
-            }
-            SessionEvent::Refused(..)
-            | SessionEvent::Restarted(_)
-            | SessionEvent::Mapped(_)
-            | SessionEvent::Bye(_) => {}
-        }
-    }
-
-    fn stream<'a>(
-        &self,
-        source: SourceId,
-        report: &'a mut PlayerReport,
-    ) -> Option<&'a mut PlayedStream> {
-        let (_, index) = self.known.iter().find(|(id, _)| *id == source)?;
-        report.streams.get_mut(*index)
-    }
-
-    fn update(&mut self, clock: &Clock, report: &mut PlayerReport) {
-        let input = self.session.input();
-        for (source, index) in &self.known {
-            let Some(stream) = report.streams.get_mut(*index) else {
-                continue;
-            };
-            if let Some(stats) = input.source_stats(*source) {
-                stream.source = stats;
-            }
-            if let Some(playback) = input.playback_stats(*source) {
-                stream.playback = *playback;
-            }
-            let ingress = input.ingress();
-            stream.ssrc = stream
-                .ssrc
-                .or_else(|| ingress.ssrc(*source).filter(|_| self.rtp));
-            if let Some((_, origin)) = self.origins.iter().find(|(id, _)| id == source) {
-                stream.from = stream.from.or_else(|| self.port.origins.address(*origin));
-            }
-            if let (Some(map), Some((media, arrival))) =
-                (ingress.clock_map(*source), ingress.newest(*source))
-                && let Some(captured) = map.ntp_at(media)
-            {
-                let ptime = stream.playback.ledger.packetization;
-                let way = clock.ntp_at(arrival).nanos_since(captured);
-                stream.network = smoothed(stream.network, way, ptime);
-            }
-            if let (None, Some(name)) = (&stream.cname, ingress.cname(*source)) {
-                stream.cname = Some(String::from_utf8_lossy(name).into_owned());
-            }
-        }
+    fn release(&self) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.over = true;
+        let device = kept.device.take();
+        drop(kept);
+        // Waits for its callback.
+        drop(device);
     }
 }
 
-/// The time on the way, from the time since the capture of a packet's first frame; `None` where it
-/// shows that the clocks are not set alike. Near the shortest lately: that is the network, the rest
-/// is jitter.
-fn smoothed(before: Option<Duration>, nanos: i64, ptime: Duration) -> Option<Duration> {
-    let way = Duration::from_nanos(u64::try_from(nanos).ok()?).checked_sub(ptime)?;
-    if way > MAX_WAY {
-        return None;
+/// Serves the sockets as soon as something comes, while a device pulls; then has the device let go.
+pub(super) fn serve(
+    mut stations: Stations,
+    clock: Clock,
+    stop: &StopFlag,
+    puller: &Puller,
+    sockets_stop: &StopFlag,
+) -> Result<PlayerReport, Error> {
+    stations.wake_me();
+    while !stop.is_stopped() && !stations.is_over() {
+        let now = clock.now();
+        stations.receive(now);
+        let left = stations.next_timeout().saturating_since(now);
+        thread::park_timeout(left.min(LOOK_EVERY));
     }
-    Some(match before {
-        Some(before) if way > before => before + (way - before) / 64,
-        _ => way,
-    })
+    sockets_stop.stop();
+    puller.release();
+    stations.finish()
 }
 
-/// A session whose playouts are as configured, and traced where asked for.
-fn session(
-    config: &PlayerConfig,
-    listen: &Listen,
-    port: &Port,
-    clock: &Clock,
-    tap: Option<Tap>,
-) -> Result<Session, ConfigError> {
-    let mut playout = PlayoutConfig {
-        output: Some(config.format),
-        ..config.playout.clone()
-    };
-    if let (
-        Content::Rtp {
-            delay: Some(least), ..
-        },
-        Latency::Adaptive(delay),
-    ) = (&listen.content, &mut playout.latency)
-    {
-        // Repair that comes later than it is played is worth nothing.
-        delay.min = delay.min.max(*least);
-        delay.max = delay.max.max(*least);
-    }
-    let uniform = match &listen.content {
-        Content::Raw { pcm, format } => UniformPlayouts::raw(playout, *pcm, *format),
-        Content::Rtp { .. } => {
-            let codecs = listen.codecs(&config.codecs);
-            UniformPlayouts::rtp(playout, listen.formats(&codecs)?, codecs)
-        }
-    };
-    let ingress = listen.ingress();
-    let mut session = SessionConfig::new(config.format, ingress.framing.clone());
-    session.ingress = IngressConfig {
-        max_sources: config.max_streams.saturating_mul(4).clamp(1, 4_096),
-        idle_after: config.idle_after,
-        reports: matches!(listen.content, Content::Rtp { .. }).then(|| ReportConfig {
-            // Unpredictable enough to tell receivers apart (RFC 3550 section 8.1).
-            ssrc: (clock.wall_now().0 as u32)
-                ^ u32::from(port.local.port()).rotate_left(16)
-                ^ std::process::id(),
-            cname: format!("audiox-player@{}", port.local),
-            bandwidth: 1_000_000,
-        }),
-        ..ingress
-    };
-    session.max_sources = config.max_streams;
-    session.max_datagram = MAX_DATAGRAM;
-    Session::new(session, Traced { uniform, tap }, clock.now())
-}
-
-struct Traced {
-    uniform: UniformPlayouts,
-    tap: Option<Tap>,
-}
-
-impl PlayoutFactory for Traced {
-    fn playout(&mut self, source: &NewSource) -> Result<Playout, ConfigError> {
-        let mut playout = self.uniform.playout(source)?;
-        if let Some(tap) = &self.tap {
-            tap.attach(&mut playout);
-        }
-        Ok(playout)
-    }
-
-    fn reads(&self, made_for: u8, payload_type: u8) -> bool {
-        self.uniform.reads(made_for, payload_type)
-    }
-}
-
-const PUBLISH_EVERY: Duration = Duration::from_millis(100);
-const MAX_REPORT: usize = 1_500;
-/// Addresses that get receiver reports.
-const MAX_PEERS: usize = 64;
-/// Longest time on the way that is believed.
-const MAX_WAY: Duration = Duration::from_secs(10);
+/// How soon a stop is heard.
+const LOOK_EVERY: Duration = Duration::from_millis(20);

@@ -1,0 +1,6 @@
+//! Streams of devices that appear, vanish, change and lie, without a sound card.
+#![cfg(test)]
+
+mod capture;
+mod playback;
+mod support;
