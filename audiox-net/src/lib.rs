@@ -3,7 +3,8 @@
 //! The blocks from which streamers, recorders and the command are made: a [`clock`] that ties
 //! the monotonic and the wall clock together once, a thread shell that works to absolute
 //! deadlines ([`pace`]), UDP sockets for media ([`udp`]), session descriptions ([`sdp`]) and the
-//! URLs that name streams ([`endpoint`]).
+//! URLs that name streams ([`endpoint`]). Feature `http` adds the shell that control pages and
+//! adapters are served by.
 //!
 //! # Why plain threads
 //! Media datagrams are sent and received by ordinary threads on blocking sockets. Pacing needs
@@ -16,6 +17,8 @@ pub mod clock;
 pub mod endpoint;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+#[cfg(feature = "http")]
+pub mod http;
 #[cfg(feature = "link")]
 pub mod link;
 pub mod pace;
