@@ -580,15 +580,15 @@ impl Ingress {
     /// A packet that is sent again for want of the first.
     fn handle_retransmitted(&mut self, packet: &mut PacketBuf, ssrc: u32, of: u8) -> Handled {
         let now = packet.meta.arrival;
-        let source = RtpPacket::parse(packet.bytes())
-            .and_then(|p| rtx::original_seq(p.payload()))
-            .ok()
-            .and_then(|seq| {
-                // RFC 4588 section 5.3: known by what was asked for.
-                let mut all = self.sources.iter();
-                let known = all.position(|s| s.repeats(ssrc, of));
-                known.or_else(|| self.sources.iter().position(|s| s.misses(seq, of)))
-            });
+        let source = RtpPacket::parse(packet.bytes()).ok().and_then(|p| {
+            let seq = rtx::original_seq(p.payload()).ok()?;
+            let fits = |s: &Source| s.is_of_late(seq, p.timestamp());
+            // RFC 4588 section 5.3: known by what was asked for.
+            let mut all = self.sources.iter();
+            let known = all.position(|s| s.repeats(ssrc, of) && fits(s));
+            let mut all = self.sources.iter();
+            known.or_else(|| all.position(|s| s.misses(seq, of) && fits(s)))
+        });
         let Some(source) = source.map(|i| &mut self.sources[i]) else {
             self.stats.useless_repair_packets += 1;
             return Handled::Useless;
@@ -597,12 +597,11 @@ impl Ingress {
             return Handled::Useless;
         };
         let restored = rtx::restore(packet, of, media).ok();
-        let p = restored.and_then(|()| RtpPacket::parse(packet.bytes()).ok());
-        let place = p.and_then(|p| source.repeated(now, ssrc, p.seq(), p.timestamp()));
-        let (Some(p), Some((seq, at, generation))) = (p, place) else {
+        let Some(p) = restored.and_then(|()| RtpPacket::parse(packet.bytes()).ok()) else {
             self.stats.useless_repair_packets += 1;
             return Handled::Useless;
         };
+        let (seq, at, generation) = source.repeated(now, ssrc, p.seq(), p.timestamp());
         let (marker, payload) = (p.marker(), p.payload_range());
         if let Some(repair) = &mut source.repair {
             repair.handle_source(seq, packet.bytes());

@@ -6,7 +6,8 @@ use crate::fec::window::WindowDecoder;
 use crate::packet::raw::RawFraming;
 use crate::packet::red::{self, RedPayload};
 use crate::packet::rtcp::{
-    Compound, CompoundWriter, ExtendedReport, Nack, RtcpPacket, XrBlock, is_rtcp, packet_type,
+    Compound, CompoundWriter, ExtendedReport, LossRle, Nack, RtcpPacket, XrBlock, is_rtcp,
+    packet_type,
 };
 use crate::packet::rtp::RtpPacket;
 use crate::time::{ExtSeq, MediaTime, NtpTime};
@@ -238,6 +239,17 @@ fn nack_again(nack: Nack<'_>) {
     assert_eq!(asked, missing);
 }
 
+/// What [`LossRle::losses`] tells, packet by packet.
+fn counted(loss: &LossRle<'_>, before: bool) -> (u64, u64, bool) {
+    let (mut losses, mut runs, mut lost) = (0, 0, before);
+    for arrived in loss.arrived() {
+        losses += u64::from(!arrived);
+        runs += u64::from(!arrived && !lost);
+        lost = !arrived;
+    }
+    (losses, runs, lost)
+}
+
 /// Every block of an extended report is read and written again to what says the same.
 fn extended_again(report: ExtendedReport<'_>) {
     let mut out = vec![0; 20_000];
@@ -246,6 +258,9 @@ fn extended_again(report: ExtendedReport<'_>) {
         let written = match block {
             XrBlock::Loss(loss) => {
                 assert!(loss.arrived().count() <= 65_535);
+                for before in [false, true] {
+                    assert_eq!(loss.losses(before), counted(&loss, before));
+                }
                 if loss.thinning > 0 {
                     continue;
                 }

@@ -43,6 +43,8 @@ pub(super) struct Source {
     payload_type: u8,
     /// Whose packets repeat ours.
     repeater: Option<u32>,
+    /// The shortest step from one packet to the next.
+    ptime: Option<Duration>,
     /// How long what comes is held back, and whether that follows the network.
     delay: Option<(Duration, bool)>,
     rate: Option<SampleRate>,
@@ -102,6 +104,7 @@ impl Source {
             requests: None,
             payload_type: 0,
             repeater: None,
+            ptime: None,
             delay: None,
             rate: None,
             seq: SeqUnwrapper::default(),
@@ -160,13 +163,21 @@ impl Source {
         self.arrivals.mark(ext);
         self.held.mark(ext);
         if highest.is_none_or(|h| ext > h) {
+            if let Some((before, _)) = self.newest
+                && highest.is_some_and(|h| ext == h.next())
+                && let Ok(step @ 1..) = u64::try_from(at - before)
+            {
+                let step = rate.duration_of(step);
+                self.ptime = Some(self.ptime.map_or(step, |ptime| ptime.min(step)));
+            }
             let patience = self.jitter().max(MIN_PATIENCE);
             if let (Some(requests), Some(before), Some((_, then))) =
                 (&mut self.requests, highest, self.newest)
             {
                 let held = &self.held;
                 let is_held = |seq| held.contains(seq);
-                requests.newest(now, ext, (before, then), patience, is_held);
+                let ptime = self.ptime.unwrap_or_default();
+                requests.newest(now, ext, (before, then), patience, ptime, is_held);
             }
             self.newest = Some((at, now));
         } else {
@@ -342,26 +353,34 @@ impl Source {
         self.payload_type == payload_type && self.requests.as_ref().is_some_and(misses)
     }
 
-    /// Where a packet belongs that came again in the stream `ssrc`; `None` where that is nowhere
-    /// near the others.
+    /// Whether a packet with these numbers can be one of this stream's last: numbers alone coincide
+    /// where many streams come to one port.
+    pub(super) fn is_of_late(&self, seq: SeqNum, timestamp: RtpTimestamp) -> bool {
+        let (Some(highest), Some((newest, _)), Some(rate)) =
+            (self.seq.highest(), self.newest, self.rate)
+        else {
+            return false;
+        };
+        let media = rate.nanos_of(self.timestamp.peek(timestamp) - newest);
+        (-MAX_MISORDER..=0).contains(&seq.distance(highest.seq_num()))
+            && (-REPEATED_WITHIN..=0).contains(&media)
+    }
+
+    /// Where a packet belongs that came again in the stream `ssrc`.
     pub(super) fn repeated(
         &mut self,
         now: Instant,
         ssrc: u32,
         seq: SeqNum,
         timestamp: RtpTimestamp,
-    ) -> Option<(ExtSeq, MediaTime, u32)> {
-        let highest = self.seq.highest()?;
-        if !(-MAX_MISORDER..=0).contains(&seq.distance(highest.seq_num())) {
-            return None;
-        }
+    ) -> (ExtSeq, MediaTime, u32) {
         self.repeater = Some(ssrc);
         self.last_heard = now;
         let seq = self.seq.peek(seq);
         self.held.mark(seq);
         let missed = self.requests.as_mut().is_some_and(|r| r.answered(now, seq));
         self.stats.packets_retransmitted += u64::from(missed);
-        Some((seq, self.timestamp.peek(timestamp), self.generation))
+        (seq, self.timestamp.peek(timestamp), self.generation)
     }
 
     /// Whether the clock became known with the last packet, from a report before it.
@@ -458,7 +477,7 @@ impl Source {
             requests.reset();
         }
         (self.arrivals, self.held) = (Arrivals::new(), Arrivals::new());
-        self.repeater = None;
+        (self.repeater, self.ptime) = (None, None);
         self.first_report = None;
         self.transit = None;
         self.said_bye = false;
@@ -511,6 +530,8 @@ const MAX_MISORDER: i16 = 1_000;
 /// A step of the timestamps by more than this many nanoseconds must agree with the arrival
 /// times to within twice as much.
 const SUSPECT_STEP: i64 = 1_000_000_000;
+/// Nanoseconds of media after which nobody sends a packet again.
+const REPEATED_WITHIN: i64 = 10_000_000_000;
 /// Nanoseconds of reports before their drift means anything.
 const MIN_DRIFT_SPAN: i64 = 1_000_000_000;
 /// How long a packet that was overtaken is waited for at least before it is asked for.

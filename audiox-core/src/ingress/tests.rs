@@ -247,3 +247,46 @@ fn idle_sources_end_and_goodbyes_are_told_once() {
     assert_eq!(events(&mut i), [IngressEvent::Ended(SourceId(0))]);
     assert_eq!(i.poll_timeout(), None);
 }
+
+#[test]
+fn what_comes_again_belongs_to_the_stream_that_it_fits() {
+    let mut i = ingress(IngressConfig {
+        reports: Some(ReportConfig {
+            ssrc: 1,
+            cname: "a".into(),
+            bandwidth: 64_000,
+        }),
+        retransmission: Some(RetransmissionConfig {
+            types: vec![(97, 96)],
+            delay: Duration::from_secs(1),
+        }),
+        ..rtp()
+    });
+    // Two streams with the same numbers lose the same packet.
+    let time = |ssrc: u32, n: u64| (n * 160) as u32 + ssrc * 500_000_000;
+    for n in (0..20u64).filter(|n| *n != 15) {
+        for ssrc in [2, 3] {
+            let mut p = packet(ms(n * 20), ssrc, n as u16, time(ssrc, n));
+            assert!(matches!(i.handle_packet(&mut p), Handled::Media(_)));
+        }
+    }
+    let repeated = |ssrc: u32| {
+        let original = packet(ms(390), ssrc, 15, time(ssrc, 15));
+        let mut again = PacketBuf::with_capacity(200);
+        let len = rtx::write(original.bytes(), 97, SeqNum(4), ssrc + 10, again.spare());
+        again.set_len(len.unwrap());
+        again.meta.arrival = ms(390);
+        again
+    };
+    for (ssrc, id) in [(3, 1), (2, 0)] {
+        let mut p = repeated(ssrc);
+        assert_eq!(i.handle_packet(&mut p), Handled::Media(SourceId(id)));
+        assert_eq!(p.meta.ssrc, ssrc);
+        let stats = i.source_stats(SourceId(id)).unwrap();
+        assert_eq!(stats.packets_retransmitted, 1);
+    }
+    // A repeater that is known does not speak for another stream.
+    let mut p = repeated(5);
+    p.spare()[8..12].copy_from_slice(&12u32.to_be_bytes());
+    assert_eq!(i.handle_packet(&mut p), Handled::Useless);
+}

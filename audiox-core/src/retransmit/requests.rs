@@ -64,12 +64,14 @@ impl Requests {
 
     /// A packet arrived at `now`, the newest so far, where `before` was the newest, that arrived
     /// at `then`. All between that are not `held` are missing; they are asked for after `patience`.
+    /// Packets last `ptime`; zero where that is not known.
     pub fn newest(
         &mut self,
         now: Instant,
         seq: ExtSeq,
         (before, then): (ExtSeq, Instant),
         patience: Duration,
+        ptime: Duration,
         held: impl Fn(ExtSeq) -> bool,
     ) {
         let gap = seq.0.saturating_sub(before.0);
@@ -81,9 +83,12 @@ impl Requests {
                 self.pending.pop_front();
                 self.stats.given_up += 1;
             }
-            // Its time was on the line between its neighbours'.
+            // Its time was on the line between its neighbours', or just before the one behind it
+            // where there was a pause.
             let share = (missing - before.0) as f64 / gap as f64;
-            let due = then + now.saturating_since(then).mul_f64(share.clamp(0.0, 1.0));
+            let line = then + now.saturating_since(then).mul_f64(share.clamp(0.0, 1.0));
+            let behind = u32::try_from(seq.0 - missing).unwrap_or(u32::MAX);
+            let due = line.max(now.saturating_sub(ptime.saturating_mul(behind)));
             self.pending.push_back(Pending {
                 seq: ExtSeq(missing),
                 deadline: due + self.delay,
@@ -219,9 +224,23 @@ mod tests {
     fn a_missing_packet_is_asked_for_until_the_answer_would_be_late() {
         let mut r = Requests::new(100 * MS);
         r.measured(20 * MS);
-        r.newest(at(10), ExtSeq(101), (ExtSeq(100), at(0)), 2 * MS, none);
+        r.newest(
+            at(10),
+            ExtSeq(101),
+            (ExtSeq(100), at(0)),
+            2 * MS,
+            10 * MS,
+            none,
+        );
         assert_eq!(r.poll_timeout(), None);
-        r.newest(at(30), ExtSeq(104), (ExtSeq(101), at(10)), 2 * MS, none);
+        r.newest(
+            at(30),
+            ExtSeq(104),
+            (ExtSeq(101), at(10)),
+            2 * MS,
+            10 * MS,
+            none,
+        );
         assert_eq!(poll(&mut r, 31), []);
         // One of the two had only been overtaken.
         r.found(ExtSeq(103));
@@ -241,22 +260,55 @@ mod tests {
     #[test]
     fn answers_tell_the_round_trip_and_a_long_one_is_not_tried() {
         let mut r = Requests::new(60 * MS);
-        r.newest(at(20), ExtSeq(12), (ExtSeq(10), at(0)), MS, none);
+        r.newest(at(20), ExtSeq(12), (ExtSeq(10), at(0)), MS, 10 * MS, none);
         assert_eq!(poll(&mut r, 21), [11]);
         assert!(r.answered(at(61), ExtSeq(11)) && !r.answered(at(62), ExtSeq(11)));
         assert_eq!(r.round_trip(), Some(40 * MS));
-        r.newest(at(40), ExtSeq(14), (ExtSeq(12), at(20)), MS, none);
+        r.newest(at(40), ExtSeq(14), (ExtSeq(12), at(20)), MS, 10 * MS, none);
         assert_eq!(poll(&mut r, 41), [13]);
         r.measured(500 * MS);
-        r.newest(at(60), ExtSeq(16), (ExtSeq(14), at(40)), MS, none);
+        r.newest(at(60), ExtSeq(16), (ExtSeq(14), at(40)), MS, 10 * MS, none);
         assert_eq!(poll(&mut r, 61), []);
+        assert_eq!(r.stats().given_up, 2);
+    }
+
+    #[test]
+    fn the_first_packet_after_a_pause_is_asked_for_too() {
+        let mut r = Requests::new(60 * MS);
+        r.measured(20 * MS);
+        r.newest(
+            at(5_020),
+            ExtSeq(12),
+            (ExtSeq(10), at(0)),
+            MS,
+            10 * MS,
+            none,
+        );
+        assert_eq!(poll(&mut r, 5_021), [11]);
+        // It was due at 5 010 ms.
+        r.newest(
+            at(5_140),
+            ExtSeq(14),
+            (ExtSeq(12), at(5_020)),
+            MS,
+            10 * MS,
+            none,
+        );
+        assert_eq!(poll(&mut r, 5_171), []);
         assert_eq!(r.stats().given_up, 2);
     }
 
     #[test]
     fn memory_and_zeal_are_bounded() {
         let mut r = Requests::new(Duration::from_secs(3_600));
-        r.newest(at(0), ExtSeq(100_000), (ExtSeq(10), at(0)), MS, none);
+        r.newest(
+            at(0),
+            ExtSeq(100_000),
+            (ExtSeq(10), at(0)),
+            MS,
+            10 * MS,
+            none,
+        );
         assert_eq!(r.stats().given_up, 100_000 - 11 - 256);
         let (mut asked, mut now) = (0, 0);
         while now < 60_000 {

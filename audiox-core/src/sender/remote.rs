@@ -51,13 +51,12 @@ impl Remote {
         let follows = self
             .told
             .filter(|(who, end, _)| (*who, *end) == (from, loss.begin));
-        let mut lost_before = follows.is_some_and(|(.., lost)| lost);
-        for arrived in loss.arrived() {
-            stats.remote_losses += u64::from(!arrived);
-            stats.remote_loss_runs += u64::from(!arrived && !lost_before);
-            lost_before = !arrived;
-        }
-        self.told = Some((from, loss.end, lost_before));
+        let lost_before = follows.is_some_and(|(.., lost)| lost);
+        // A datagram can tell of millions of packets: who forges one is not to take their time.
+        let (losses, runs, lost) = loss.losses(lost_before);
+        stats.remote_losses += losses;
+        stats.remote_loss_runs += runs;
+        self.told = Some((from, loss.end, lost));
     }
 
     /// Answers the reference times that came since the last report.
