@@ -4,10 +4,13 @@
 //! ordinary test replays the checked-in corpora through them. To add a target, put its body into
 //! [`BODIES`] and follow `fuzz/README.md`.
 
+mod dice;
+mod feedback;
 mod machines;
 mod traces;
 mod wire;
 
+pub use feedback::feedback;
 pub use machines::{jitter_ops, receiver_ops};
 pub use traces::trace;
 pub use wire::{fec, fec_block, raw, red, rtcp, rtp};
@@ -19,6 +22,7 @@ pub type Body = fn(&[u8]);
 pub const BODIES: &[(&str, Body)] = &[
     ("fec", fec),
     ("fec_block", fec_block),
+    ("feedback", feedback),
     ("jitter_ops", jitter_ops),
     ("raw", raw),
     ("receiver_ops", receiver_ops),

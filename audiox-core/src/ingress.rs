@@ -189,7 +189,11 @@ impl Ingress {
     #[must_use]
     pub fn poll_recovered(&mut self, packet: &mut PacketBuf) -> Option<SourceId> {
         let (id, arrival) = self.repaired?;
-        let source = self.sources.iter_mut().find(|s| s.id == id)?;
+        let Some(source) = self.sources.iter_mut().find(|s| s.id == id) else {
+            // It has ended since.
+            self.repaired = None;
+            return None;
+        };
         while let Some((seq, len)) = source.poll_recovered(&mut self.datagram[..]) {
             if !packet.fill(&self.datagram[..len]) {
                 continue;

@@ -26,6 +26,7 @@ fn the_checked_in_seeds_are_the_ones_made_here() {
         ("rtcp", rtcp()),
         ("raw", raw()),
         ("receiver_ops", operations(700)),
+        ("feedback", operations(1_500)),
         ("jitter_ops", operations(300)),
         ("trace", traces()),
         ("red", red()),

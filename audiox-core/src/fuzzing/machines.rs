@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::dice::Dice;
 use crate::block::AudioMut;
 use crate::codec::{Decoder, PcmCoding, PcmDecoder};
 use crate::format::{Channels, SampleRate, StreamFormat};
@@ -13,31 +14,6 @@ use crate::packet::rtp::RtpHeader;
 use crate::playout::PlayoutConfig;
 use crate::receiver::{Receiver, ReceiverConfig};
 use crate::time::{ExtSeq, Instant, RtpTimestamp, SeqNum};
-
-/// Bytes as a source of small decisions; zeros once they are used up.
-struct Dice<'a>(&'a [u8]);
-
-impl<'a> Dice<'a> {
-    fn byte(&mut self) -> u8 {
-        let (first, rest) = self.0.split_first().unwrap_or((&0, &[]));
-        self.0 = rest;
-        *first
-    }
-
-    fn word(&mut self) -> u16 {
-        u16::from_le_bytes([self.byte(), self.byte()])
-    }
-
-    fn take(&mut self, len: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(len.min(self.0.len()));
-        self.0 = rest;
-        taken
-    }
-
-    fn is_used_up(&self) -> bool {
-        self.0.is_empty()
-    }
-}
 
 /// Any datagrams, reports, pulls and time steps, in any order, also backwards: a pull fills its
 /// slice with finite samples within full scale, what it says adds up, and no buffer is lost.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::fec::window::WindowEncoder;
 use crate::packet::rtp::RtpHeader;
 use crate::time::{RtpTimestamp, SeqNum};
 
@@ -289,4 +290,26 @@ fn what_comes_again_belongs_to_the_stream_that_it_fits() {
     let mut p = repeated(5);
     p.spare()[8..12].copy_from_slice(&12u32.to_be_bytes());
     assert_eq!(i.handle_packet(&mut p), Handled::Useless);
+}
+
+#[test]
+fn nothing_comes_back_for_a_source_that_has_ended() {
+    let mut i = ingress(IngressConfig {
+        repair_types: vec![118],
+        ..rtp()
+    });
+    feed(&mut i, 7, 0..3);
+    let mut encoder = WindowEncoder::new(2, 1_000).unwrap();
+    encoder.push(packet(ms(60), 7, 3, 480).bytes());
+    let mut repair = PacketBuf::with_capacity(300);
+    let header = RtpHeader::new(118, SeqNum(0), RtpTimestamp(0), 9).unwrap();
+    let head = header.write_into(repair.spare()).unwrap();
+    let len = encoder.poll_repair(&mut repair.spare()[head..]).unwrap();
+    repair.set_len(head + len);
+    repair.meta.arrival = ms(61);
+    assert_eq!(i.handle_packet(&mut repair), Handled::Repair(SourceId(0)));
+    assert!(i.has_recovered());
+    i.handle_timeout(ms(60_000));
+    assert_eq!(i.poll_recovered(&mut repair), None);
+    assert!(!i.has_recovered(), "or it would be asked for ever");
 }
