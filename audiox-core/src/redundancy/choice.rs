@@ -14,11 +14,9 @@ pub(super) fn choose(
     round_trip: Option<Duration>,
 ) -> RedundancyPlan {
     let Loss { share, burst } = loss;
-    let tries = round_trip
-        .filter(|_| config.means.retransmission)
-        .map_or(0, |rtt| tries(config, burst, rtt));
-    // A request and its answer can be lost as well.
-    let unanswered = (1.0 - (1.0 - share).powi(2)).powi(tries as i32);
+    let asked = round_trip.filter(|_| config.means.retransmission);
+    let tries = asked.map_or(0, |rtt| tries(config, burst, rtt));
+    let unanswered = asked.map_or(1.0, |rtt| unanswered(config, loss, rtt));
     if let Some(round_trip) = round_trip
         && share * unanswered <= GOAL
     {
@@ -68,7 +66,27 @@ pub(super) fn choose(
     plan
 }
 
-/// Round trips that fit behind the discovery of a loss.
+/// Share of lost packets that do not come again in time.
+fn unanswered(config: &RedundancyConfig, loss: Loss, round_trip: Duration) -> f64 {
+    // A request and its answer can be lost as well.
+    let fails = 1.0 - (1.0 - loss.share).powi(2);
+    let (ends, goes_on) = (1.0 / loss.burst, 1.0 - 1.0 / loss.burst);
+    // Those at the beginning of a long burst are missed later than others: as many packets later as
+    // are lost behind them.
+    let (mut left, mut behind, mut of_these) = (0.0, 1.0, 1.0);
+    while of_these > NEGLIGIBLE {
+        let tries = tries(config, behind, round_trip);
+        if tries == 0 {
+            break;
+        }
+        left += of_these * ends * fails.powi(tries as i32);
+        of_these *= goes_on;
+        behind += 1.0;
+    }
+    left + of_these
+}
+
+/// Round trips that fit behind the discovery of a loss, where so many packets are lost in a row.
 fn tries(config: &RedundancyConfig, burst: f64, round_trip: Duration) -> u32 {
     let discovery = config.ptime.mul_f64(burst.min(1e3)) + PATIENCE;
     let left = config.delay.saturating_sub(discovery);
@@ -224,6 +242,8 @@ const PATIENCE: Duration = Duration::from_millis(2);
 /// By how much an answer is later than the network alone makes it.
 const MARGIN: Duration = Duration::from_millis(5);
 const MAX_TRIES: u32 = 100;
+/// Of lost packets.
+const NEGLIGIBLE: f64 = 1e-4;
 /// Bytes of IPv4, UDP and RTP headers.
 const HEADERS: f64 = 40.0;
 /// Bytes of a repair packet beyond the longest packet that it covers.

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use crate::error::ConfigError;
 use crate::packet::rtx;
+use crate::sender::RTP_HEADER;
 use crate::time::{Instant, SeqNum};
 
 /// What a sender sent last, and what of it is asked for again.
@@ -143,7 +144,7 @@ impl History {
             let len = rtx::write(datagram, self.payload_type, self.seq, self.ssrc, out)?;
             self.seq = self.seq.wrapping_add(1);
             self.stats.sent += 1;
-            self.stats.bytes += u64::from(slot.len);
+            self.stats.bytes += u64::from(slot.len).saturating_sub(RTP_HEADER as u64);
             return Some(len);
         }
         None
@@ -218,6 +219,7 @@ mod tests {
         assert_eq!(h.poll(&mut out), None);
         let stats = *h.stats();
         assert_eq!((stats.requested, stats.sent, stats.unknown), (4, 2, 2));
+        assert_eq!(stats.bytes, 8);
     }
 
     #[test]

@@ -23,6 +23,7 @@
 //! ```
 
 mod builder;
+mod redundancy;
 mod report;
 
 pub use builder::PairBuilder;
@@ -31,6 +32,7 @@ pub use report::{LatencyStats, PairReport};
 use std::time::Duration;
 
 use self::builder::Setup;
+use self::redundancy::Redundancy;
 use super::clock::SkewedClock;
 use super::digest::Digest;
 use super::link::Link;
@@ -42,6 +44,7 @@ use crate::error::ConfigError;
 use crate::format::SampleRate;
 use crate::ingress::{IngressEvent, Origin};
 use crate::receiver::Receiver;
+use crate::redundancy::RedundancyPlan;
 use crate::sender::{Flow, RepairConfig, RetransmissionConfig, Sender, SenderConfig};
 use crate::time::{Instant, MediaTime, NtpTime, RtpTimestamp, SeqNum};
 use crate::trace::{TraceHead, TraceOutput, trace_ring};
@@ -62,6 +65,7 @@ pub struct Pair {
     forward: Link,
     back: Link,
     receiver: Receiver,
+    redundancy: Option<Redundancy>,
     signal: Signal,
     rng: Pcg32,
     latency: LatencyStats,
@@ -167,6 +171,7 @@ impl Pair {
             forward: Link::new(setup.forward.clone())?,
             back: Link::new(setup.back.clone())?,
             receiver,
+            redundancy: setup.redundancy.map(Redundancy::new),
             signal,
             rng,
             latency: LatencyStats::default(),
@@ -227,6 +232,7 @@ impl Pair {
         let first = self.capture.at(self.sender_base);
         self.sender = make_sender(&self.setup, identity, &self.sender_clock, first)
             .expect("the first sender was made of the same values");
+        self.redundancy = self.setup.redundancy.map(Redundancy::new);
         self.state = Sending::Yes;
     }
 
@@ -300,6 +306,12 @@ impl Pair {
     /// The sender, for its details; counts from its last restart.
     pub fn sender(&self) -> &Sender {
         &self.sender
+    }
+
+    /// What the sender chose last; `None` before the first report, and where it has no choice
+    /// ([`PairBuilder::redundancy`]).
+    pub fn protection(&self) -> Option<&RedundancyPlan> {
+        self.redundancy.as_ref()?.plan.as_ref()
     }
 
     fn next_event(&self) -> Instant {
@@ -379,8 +391,14 @@ impl Pair {
         let now = self.sender_clock.local(self.now);
         let mut heard = false;
         while let Some(d) = self.back.poll_output(self.now) {
+            let before = self.sender.stats().reports_received;
             let _ = self.sender.handle_rtcp(now, d.bytes);
             heard = true;
+            if let Some(redundancy) = &mut self.redundancy
+                && self.sender.stats().reports_received > before
+            {
+                redundancy.protect(now, &mut self.sender);
+            }
         }
         if heard {
             self.transmit();
@@ -457,12 +475,11 @@ fn make_sender(
         wall: (clock.local(Instant::EPOCH), WALL),
     };
     let mut sender = Sender::new(config, setup.encoder()?, clock.local(start))?;
-    sender.set_repair(setup.repair.map(|(window, rate)| RepairConfig {
-        payload_type: REPAIR_TYPE,
-        ssrc: !ssrc,
-        window,
-        rate,
-    }))?;
+    sender.set_repair(
+        setup
+            .repair
+            .map(|(window, rate)| repair(ssrc, window, rate)),
+    )?;
     sender.set_blocks(setup.blocks)?;
     sender.set_retransmission(setup.retransmission.map(|packets| RetransmissionConfig {
         payload_type: AGAIN_TYPE,
@@ -470,6 +487,15 @@ fn make_sender(
         packets,
     }))?;
     Ok(sender)
+}
+
+fn repair(ssrc: u32, window: usize, rate: u32) -> RepairConfig {
+    RepairConfig {
+        payload_type: REPAIR_TYPE,
+        ssrc: !ssrc,
+        window,
+        rate,
+    }
 }
 
 fn finished(reader: &ProbeReader) -> ProbeReader {

@@ -13,6 +13,8 @@ use crate::ingress::{self, IngressFraming, ReportConfig};
 use crate::packet::{Framing, rtx};
 use crate::playout::{Latency, PlayoutConfig};
 use crate::receiver::{Receiver, ReceiverConfig};
+use crate::redundancy::{self, Means, RedundancyConfig};
+use crate::retransmit::History;
 use crate::sender::{REPAIR_OVERHEAD, RTP_HEADER};
 use crate::sim::clock::ClockConfig;
 use crate::sim::link::LinkConfig;
@@ -42,6 +44,7 @@ pub struct PairBuilder {
     repair: Option<(usize, u32)>,
     blocks: Option<BlockConfig>,
     retransmission: Option<usize>,
+    redundancy: Option<Means>,
     seed: Option<u64>,
 }
 
@@ -83,6 +86,7 @@ pub(super) struct Setup {
     pub(super) repair: Option<(usize, u32)>,
     pub(super) blocks: Option<BlockConfig>,
     pub(super) retransmission: Option<usize>,
+    pub(super) redundancy: Option<RedundancyConfig>,
     pub(super) seed: u64,
     /// The probe's sample format; `None` for a tone.
     pub(super) probe: Option<SampleFormat>,
@@ -116,6 +120,7 @@ impl PairBuilder {
             repair: None,
             blocks: None,
             retransmission: None,
+            redundancy: None,
             seed: None,
         }
     }
@@ -258,6 +263,15 @@ impl PairBuilder {
         self
     }
 
+    /// The sender chooses, among these means, which redundancy it sends, by what the receiver
+    /// reports ([`RedundancyController`](crate::redundancy::RedundancyController)), as a stream with
+    /// `fec=auto` does. Of the means there are repair packets and retransmission, since the others
+    /// are the encoder's; it needs reports.
+    pub fn redundancy(mut self, means: Means) -> Self {
+        self.redundancy = Some(means);
+        self
+    }
+
     /// Chooses the run, the links' too: the way back then has a seed derived from it. Without
     /// it each link keeps the seed of its configuration.
     pub fn seed(mut self, seed: u64) -> Self {
@@ -290,6 +304,30 @@ impl PairBuilder {
             forward.seed = seed;
             back.seed = !seed;
         }
+        let mut again = self.retransmission;
+        let mut repair = self.repair;
+        let redundancy = self.redundancy.map(|means| {
+            let means = Means {
+                repair: means.repair,
+                retransmission: means.retransmission,
+                ..Means::default()
+            };
+            // Until the receiver says what it really waits.
+            let delay = match self.playout.latency {
+                Latency::Fixed(delay) => delay,
+                Latency::Adaptive(_) => DELAY,
+            };
+            if means.retransmission {
+                let packets = rate.frames_in(REMEMBERED) / frames as u64;
+                let packets = (packets as usize).clamp(16, History::MAX_PACKETS);
+                again = again.or(Some(packets));
+            }
+            if means.repair {
+                let window = redundancy::window(self.ptime, delay);
+                repair = repair.or(Some((window, 0)));
+            }
+            RedundancyConfig::new(self.ptime, delay, means)
+        });
         Pair::new(Setup {
             format: self.format,
             probe: probe_format(&self.coding),
@@ -309,9 +347,10 @@ impl PairBuilder {
             first_seq: self.first_seq,
             first_timestamp: self.first_timestamp,
             reports: self.reports && self.framing == Framing::Rtp,
-            repair: self.repair,
+            repair,
             blocks: self.blocks,
-            retransmission: self.retransmission,
+            retransmission: again,
+            redundancy,
             seed: self.seed.unwrap_or(0),
         })
     }
@@ -398,3 +437,6 @@ fn probe_format(coding: &Coding) -> Option<SampleFormat> {
 }
 
 const MAX_FRAMES: usize = 1 << 16;
+/// What the sender of a stream with redundancy remembers, and takes the receiver's delay for.
+const REMEMBERED: Duration = Duration::from_secs(1);
+const DELAY: Duration = Duration::from_millis(60);
