@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`Playback`] | a device pulls its frames straight from a [`Pull`], in its own callback |
 //! | [`Capture`] | a device's frames, stamped with the time of their capture, as a [`Source`] |
+//! | [`PlaybackSink`] | a speaker for whoever pushes: a [`Sink`] |
 //! | [`Host`] | where devices come from: the system ([`SystemHost`]) or a test ([`FakeHost`]) |
 //!
 //! # Streams outlive devices
@@ -25,6 +26,7 @@
 //!
 //! [`Pull`]: audiox_core::source::Pull
 //! [`Source`]: audiox_core::source::Source
+//! [`Sink`]: audiox_core::source::Sink
 
 mod adapt;
 mod capture;
@@ -35,6 +37,7 @@ mod fake;
 mod host;
 mod playback;
 mod priority;
+mod sink;
 mod supervisor;
 mod system;
 
@@ -48,4 +51,5 @@ pub use host::{
     OpenStream, OutputCallback, OutputMaker, StreamEvent, StreamEvents, TimeSource, Wish,
 };
 pub use playback::{Playback, PlaybackConfig};
+pub use sink::PlaybackSink;
 pub use system::SystemHost;

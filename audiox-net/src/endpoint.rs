@@ -12,7 +12,8 @@
 //!
 //! Both kinds take `ttl`, `iface` (name, index or IPv4 address), `source` (IPv4 senders to accept
 //! a group from, separated by commas), `dscp` (0 to 63, `ef`, `af41`, `be`), `mtu`, `broadcast`,
-//! `rcvbuf` and `ptime` (milliseconds, or with a unit as in `125us`). RTP further takes `codec`,
+//! `rcvbuf` and `ptime` (milliseconds, or with a unit as in `125us`). Headerless PCM takes `chunk`
+//! as well, the frames of a datagram, in place of `ptime`. RTP further takes `codec`,
 //! `rate`, `channels`, `pt`, `ssrc`, and `rtcp-mux` or `rtcp=PORT`; and for repair packets `fec`
 //! (`auto`, `off`, or how many: `60%`), `fec-delay` (what the receiver waits at least, 60 ms),
 //! `fec-pt`, `fec-scheme` (`window`, or `rs8m` as roc-toolkit has it) and `fec-port` (of `rs8m`'s
@@ -67,6 +68,8 @@ pub struct UdpEndpoint {
     pub channels: Option<Channels>,
     /// Duration of a datagram.
     pub ptime: Option<Duration>,
+    /// Frames of a datagram, 1 to 65 536; instead of its duration.
+    pub chunk: Option<u32>,
 }
 
 /// `rtp://`: RTP with RTCP beside it.
@@ -323,11 +326,17 @@ impl FromStr for Endpoint {
             "udp" => {
                 let mut q = Query::parse(url, rest, &[NET_KEYS, UDP_KEYS])?;
                 (|| {
+                    let (ptime, chunk) = (q.ptime()?, q.number("chunk", 1, 65_536)?);
+                    if let (Some(_), Some(chunk)) = (ptime, chunk) {
+                        let allowed = "give chunk or ptime, not both";
+                        return Err(ConfigError::new("chunk", chunk, allowed));
+                    }
                     Ok(Self::Udp(UdpEndpoint {
                         format: q.parsed("format")?,
                         rate: q.rate()?,
                         channels: q.channels()?,
-                        ptime: q.ptime()?,
+                        ptime,
+                        chunk: chunk.map(|n| n as u32),
                         at: q.address()?,
                     }))
                 })()
@@ -410,7 +419,7 @@ const NET_KEYS: &[&str] = &[
     "broadcast",
     "rcvbuf",
 ];
-const UDP_KEYS: &[&str] = &["format", "rate", "channels", "ptime"];
+const UDP_KEYS: &[&str] = &["format", "rate", "channels", "ptime", "chunk"];
 const RTP_KEYS: &[&str] = &[
     "codec",
     "rate",

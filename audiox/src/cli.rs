@@ -22,6 +22,7 @@ mod text;
 mod tracefile;
 mod usage;
 mod value;
+mod watched;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

@@ -52,6 +52,7 @@
 //!
 //! - `cli`, on by default, is the `audiox` command; a program that embeds the library leaves it
 //!   out with `default-features = false`.
+//! - `devices`, on by default, are microphones and speakers. On Linux it takes the headers of ALSA.
 //! - `opus`, on by default, is the Opus codec. It builds libopus, which takes cmake and a C
 //!   compiler.
 //! - `dred` adds to it redundancy and concealment by neural networks, and 2 MB to the program.
@@ -77,6 +78,8 @@ pub use audiox_udp as udp;
 
 pub mod codecs;
 pub mod compare;
+#[cfg(feature = "devices")]
+pub mod device;
 pub mod error;
 pub mod play;
 pub mod plot;

@@ -11,7 +11,7 @@ use crate::sink::sink_from_str;
 use crate::{Endpoint, Error};
 
 /// Plays what comes to `from` (`udp://:port`, `rtp://:port?codec=…`, `session.sdp`; see
-/// [`Endpoint`]) as a listener hears it, into `to` (`FILE.wav`, `-` or `null:`): with adaptive
+/// [`Endpoint`]) as a listener hears it, to `to` (`speaker`, `FILE.wav`, `-` or `null:`): with adaptive
 /// delay, losses concealed, clocks brought into step, several senders mixed.
 ///
 /// ```no_run
@@ -97,6 +97,11 @@ impl PlayBuilder {
             stop_when_ended: self.until_ended,
             ..PlayerConfig::new(listen, self.playout)?
         };
+        #[cfg(feature = "devices")]
+        if let crate::SinkName::Speaker(choice) = self.to.parse()? {
+            let playing = crate::device::play_on(crate::device::system(), &choice, config)?;
+            return Ok(playing.player);
+        }
         let sink = sink_from_str(&self.to, config.format, self.sample)?;
         Ok(Player::start(config, sink)?)
     }

@@ -145,6 +145,12 @@ pub fn target(
         SinkName::Null => {
             Target::Sinks(Box::new(|_, format, _| Ok(Box::new(NullSink::new(format)))))
         }
+        #[cfg(feature = "devices")]
+        SinkName::Speaker(_) => {
+            let allowed =
+                "what is recorded goes to FILE.wav, FOLDER/, - or null:; to hear it, play it";
+            return Err(ConfigError::new("sink", "a speaker", allowed).into());
+        }
         SinkName::Net(_) => {
             let allowed = "what is received goes to FILE.wav, FOLDER/, - or null:";
             return Err(ConfigError::new("sink", "a URL", allowed).into());

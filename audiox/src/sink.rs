@@ -7,6 +7,7 @@
 //! | `takes/` (or a folder that is there) | a WAV file for each stream |
 //! | `-` | raw PCM on standard output |
 //! | `null:` | nothing |
+//! | `speaker`, `speaker:NAME` | a speaker, see `device` (feature `devices`) |
 //! | `udp://host:port`, `rtp://host:port` | the network, see [`Endpoint`] |
 
 use std::path::{Path, PathBuf};
@@ -34,6 +35,9 @@ pub enum SinkName {
     Stdout,
     /// Nothing.
     Null,
+    /// A speaker.
+    #[cfg(feature = "devices")]
+    Speaker(crate::device::DeviceChoice),
     /// The network.
     Net(Box<Endpoint>),
 }
@@ -50,6 +54,10 @@ impl FromStr for SinkName {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let path = Path::new(text);
+        #[cfg(feature = "devices")]
+        if let Some(choice) = crate::device::DeviceChoice::parse("speaker", text) {
+            return Ok(Self::Speaker(choice?));
+        }
         Ok(match text {
             "-" => Self::Stdout,
             "null:" => Self::Null,
@@ -59,8 +67,8 @@ impl FromStr for SinkName {
             }
             _ if is_wav(path) || is_opus(path) => Self::File(path.to_owned()),
             _ => {
-                let allowed = "a sink is FILE.wav, FILE.opus, FOLDER/, -, null:, udp://HOST:PORT or \
-                               rtp://HOST:PORT";
+                let allowed = "a sink is FILE.wav, FILE.opus, FOLDER/, -, null:, speaker, \
+                               udp://HOST:PORT or rtp://HOST:PORT";
                 return Err(ConfigError::new("sink", format_args!("{text:?}"), allowed).into());
             }
         })
@@ -98,7 +106,7 @@ pub fn create_file(
     Ok(Box::new(WavSink::create(path, format, sample)?))
 }
 
-/// Opens the one sink that `text` names: a file, `-` or `null:`. Integers are stored as `sample`
+/// Opens the one sink that `text` names: a file, a speaker, `-` or `null:`. Integers are stored as `sample`
 /// says; on standard output little-endian.
 ///
 /// # Errors
@@ -116,8 +124,13 @@ pub fn sink_from_str(
         }
         SinkName::Stdout => Ok(Box::new(RawSink::stdout(pcm, format))),
         SinkName::Null => Ok(Box::new(NullSink::new(format))),
+        #[cfg(feature = "devices")]
+        SinkName::Speaker(choice) => {
+            let speaker = crate::device::open_speaker(crate::device::system(), &choice, format)?;
+            Ok(Box::new(speaker))
+        }
         SinkName::Folder(_) | SinkName::Net(_) => {
-            let allowed = "one sink is FILE.wav, FILE.opus, - or null:; `send`, `recv` and `Transfer` take the \
+            let allowed = "one sink is FILE.wav, FILE.opus, speaker, - or null:; `send`, `recv` and `Transfer` take the \
                            others";
             Err(ConfigError::new("sink", format_args!("{text:?}"), allowed).into())
         }

@@ -9,6 +9,7 @@
 //! | `noise:white`, `noise:pink` | noise, different in each channel |
 //! | `silence:` | digital silence |
 //! | `impulse:1s` | one full frame in all channels, again every second |
+//! | `mic`, `mic:NAME` | a microphone, see `device` (feature `devices`) |
 //! | `-` | raw PCM on standard input, in the format that [`SourceOptions`] gives |
 //!
 //! Signals take options behind commas, as in `tone:440,level=-20dB,channels=2`: `level` (peak,
@@ -76,6 +77,9 @@ pub struct OpenSource {
     pub endless: bool,
     /// What is odd about it and what was made of it, a sentence each.
     pub notices: Vec<String>,
+    /// Where it is a microphone, how that does.
+    #[cfg(feature = "devices")]
+    pub device: Option<audiox_io::device::DeviceWatch>,
     /// The packets of an Ogg Opus file of which nothing was asked but to be read as it is.
     pub opus: Option<OpusFileReader>,
 }
@@ -110,8 +114,12 @@ pub fn sources_from_str(text: &str, options: &SourceOptions) -> Result<Vec<OpenS
             path: None,
             endless: false,
             notices: Vec::new(),
+            #[cfg(feature = "devices")]
+            device: None,
             opus: None,
         }]
+    } else if let Some(mic) = microphone(text) {
+        vec![mic?]
     } else if let Some(signal) = signal::parse(text) {
         let signal = signal?;
         vec![OpenSource {
@@ -121,11 +129,13 @@ pub fn sources_from_str(text: &str, options: &SourceOptions) -> Result<Vec<OpenS
             sample: SampleFormat::S24,
             path: None,
             notices: Vec::new(),
+            #[cfg(feature = "devices")]
+            device: None,
             opus: None,
         }]
     } else if text.contains("://") || is_description(text) {
         let allowed = "streams are received with `audiox recv`; a source to send is a file, \
-                       a folder, - or tone: sweep: noise: silence: impulse:";
+                       a folder, mic, - or tone: sweep: noise: silence: impulse:";
         return Err(ConfigError::new("source", text, allowed).into());
     } else if Path::new(text).is_dir() {
         let files = folder::list_folder(text, &folder::EXTENSIONS)?;
@@ -134,6 +144,51 @@ pub fn sources_from_str(text: &str, options: &SourceOptions) -> Result<Vec<OpenS
         vec![open_file(text).map_err(|e| not_found(text, e))?]
     };
     found.into_iter().map(|s| s.with(options)).collect()
+}
+
+/// The microphone that `text` names, where it does.
+#[cfg(feature = "devices")]
+fn microphone(text: &str) -> Option<Result<OpenSource, Error>> {
+    use crate::device::{DeviceChoice, open_mic, system};
+
+    let choice = DeviceChoice::parse("mic", text)?;
+    Some((|| {
+        let choice = choice?;
+        let mic = open_mic(system(), &choice)?;
+        let is = mic.obtained();
+        let mut notices = Vec::new();
+        if is.format != mic.format() {
+            let to = mic.format();
+            notices.push(format!(
+                "{} runs at {}, converted to {to}",
+                is.name, is.format
+            ));
+        }
+        if let (Some(asked), Some(buffer)) = (choice.wish.buffer, is.buffer)
+            && asked != buffer
+        {
+            notices.push(format!(
+                "a buffer of {asked} frames was asked for, {buffer} came"
+            ));
+        }
+        Ok(OpenSource {
+            name: text.to_owned(),
+            sample: SampleFormat::S24,
+            path: None,
+            endless: true,
+            notices,
+            device: Some(mic.watch()),
+            opus: None,
+            source: Box::new(mic),
+        })
+    })())
+}
+
+#[cfg(not(feature = "devices"))]
+fn microphone(text: &str) -> Option<Result<OpenSource, Error>> {
+    let named = text == "mic" || text.starts_with("mic:");
+    let allowed = "microphones take feature devices";
+    named.then(|| Err(ConfigError::new("source", text, allowed).into()))
 }
 
 /// Opens a file of any kind that is read here; what it is, its content says.
@@ -221,6 +276,8 @@ impl From<WavSource> for OpenSource {
             path: Some(PathBuf::from(wav.name())),
             endless: false,
             notices: wav.notices().to_vec(),
+            #[cfg(feature = "devices")]
+            device: None,
             opus: None,
             source: Box::new(wav),
         }
@@ -235,6 +292,8 @@ impl From<CompressedSource> for OpenSource {
             path: Some(PathBuf::from(file.name())),
             endless: false,
             notices: file.notices().to_vec(),
+            #[cfg(feature = "devices")]
+            device: None,
             opus: None,
             source: Box::new(file),
         }
@@ -250,6 +309,8 @@ impl From<audiox_opus::OpusSource> for OpenSource {
             path: Some(PathBuf::from(file.name())),
             endless: false,
             notices: file.notices().to_vec(),
+            #[cfg(feature = "devices")]
+            device: None,
             opus: None,
             source: Box::new(file),
         }

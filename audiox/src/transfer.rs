@@ -53,6 +53,8 @@ struct Output {
 enum To {
     File(PathBuf),
     Stdout,
+    #[cfg(feature = "devices")]
+    Speaker(crate::device::DeviceChoice),
     Null,
 }
 
@@ -90,6 +92,10 @@ impl Transfer {
                 }
             }
             SinkName::Stdout => outputs.push(Output::new(sources, To::Stdout, sample)?),
+            #[cfg(feature = "devices")]
+            SinkName::Speaker(choice) => {
+                outputs.push(Output::new(sources, To::Speaker(choice.clone()), sample)?);
+            }
             SinkName::Null => {
                 for source in sources {
                     outputs.push(Output::new(vec![source], To::Null, sample)?);
@@ -187,7 +193,7 @@ impl Output {
             written: Transferred {
                 path: match &to {
                     To::File(path) => Some(path.clone()),
-                    To::Stdout | To::Null => None,
+                    _ => None,
                 },
                 sources: sources.iter().map(|s| s.name.clone()).collect(),
                 format,
@@ -220,6 +226,11 @@ impl Output {
             To::Stdout => {
                 let pcm = PcmFormat::new(self.sample, Endian::Little);
                 Box::new(RawSink::stdout(pcm, format))
+            }
+            #[cfg(feature = "devices")]
+            To::Speaker(choice) => {
+                let system = crate::device::system();
+                Box::new(crate::device::open_speaker(system, choice, format)?)
             }
             To::Null => Box::new(NullSink::new(format)),
         };

@@ -44,6 +44,7 @@ mod sockets;
 mod start;
 mod status;
 mod stream;
+mod tempo;
 
 pub use handle::StreamerHandle;
 pub use report::{

@@ -56,7 +56,16 @@ impl Playback {
         config: PlaybackConfig,
         make: impl FnOnce(StreamFormat) -> Box<dyn Pull> + Send + 'static,
     ) -> Result<Self, DeviceError> {
-        let counters = Counters::new();
+        Self::start_counted(host, config, Counters::new(), make)
+    }
+
+    /// With counters that what is pulled writes too.
+    pub(super) fn start_counted(
+        host: Arc<dyn Host>,
+        config: PlaybackConfig,
+        counters: Arc<Counters>,
+        make: impl FnOnce(StreamFormat) -> Box<dyn Pull> + Send + 'static,
+    ) -> Result<Self, DeviceError> {
         let (home, returned) = channel();
         let (format_told, told_format) = channel();
         let role = Output {

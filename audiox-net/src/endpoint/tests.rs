@@ -26,6 +26,16 @@ fn error(url: &str) -> String {
 }
 
 #[test]
+fn a_datagram_is_so_long_or_has_so_many_frames() {
+    let e = udp("udp://:57001?rate=44100&channels=1&chunk=1024");
+    assert_eq!((e.chunk, e.ptime), (Some(1_024), None));
+    for wrong in ["chunk=0", "chunk=65537", "chunk=10ms", "chunk=480&ptime=10"] {
+        let error = format!("udp://:1?{wrong}").parse::<Endpoint>().unwrap_err();
+        assert!(error.to_string().contains("chunk"), "{error}");
+    }
+}
+
+#[test]
 fn a_bare_url_leaves_everything_open() {
     let e = udp("udp://192.0.2.7:12345");
     assert_eq!((e.at.host.as_str(), e.at.port), ("192.0.2.7", 12_345));

@@ -20,6 +20,7 @@ use super::send::millis;
 use super::text::{Clock, Short, bars, count, recovered, recovered_by, recovered_json};
 use super::tracefile::spare;
 use super::value;
+use super::watched::Watched;
 
 /// Play streams as a listener hears them: adaptive delay, losses concealed, senders mixed
 ///
@@ -32,7 +33,8 @@ pub(super) struct PlayArgs {
     /// or a session description, FILE.sdp; several are mixed
     #[arg(value_name = "URL", required = true)]
     from: Vec<String>,
-    /// Where to: FILE.wav, - (raw PCM on standard output) or null:
+    /// Where to: speaker or speaker:NAME (see `audiox devices`), FILE.wav, - (raw PCM on standard
+    /// output) or null:
     #[arg(long, value_name = "SINK")]
     to: String,
 
@@ -115,10 +117,40 @@ pub(super) fn run(args: PlayArgs, mut output: Output) -> Result<(), Failure> {
         spare(path, args.overwrite)?;
     }
     let config = args.config()?;
+    #[cfg(feature = "devices")]
+    if let audiox::SinkName::Speaker(choice) = args.to.parse()? {
+        return on_speaker(config, &choice, output);
+    }
     let sink = sink_from_str(&args.to, config.format, args.sample_format)?;
     let interrupt = Interrupt::install()?;
     let rate = config.format.rate;
     let handle = Player::start(config, sink)?;
+    go_on(handle, rate, &Watched::default(), &interrupt, output)
+}
+
+/// Plays on a speaker, which pulls at its own pace.
+#[cfg(feature = "devices")]
+pub(super) fn on_speaker(
+    config: PlayerConfig,
+    choice: &audiox::device::DeviceChoice,
+    output: Output,
+) -> Result<(), Failure> {
+    let interrupt = Interrupt::install()?;
+    let playing = audiox::device::play_on(audiox::device::system(), choice, config)?;
+    let is = &playing.obtained;
+    tracing::debug!(device = is.name, format = %is.format, buffer = ?is.buffer, "speaker");
+    let rate = is.format.rate;
+    let watched = Watched::new([playing.watch]);
+    go_on(playing.player, rate, &watched, &interrupt, output)
+}
+
+fn go_on(
+    handle: PlayerHandle,
+    rate: SampleRate,
+    watched: &Watched,
+    interrupt: &Interrupt,
+    mut output: Output,
+) -> Result<(), Failure> {
     output.go_live();
     let listening: Vec<String> = handle
         .local_addrs()
@@ -126,17 +158,25 @@ pub(super) fn run(args: PlayArgs, mut output: Output) -> Result<(), Failure> {
         .map(ToString::to_string)
         .collect();
     output.started(&listening)?;
-    let followed = follow(&handle, &interrupt, &mut output);
+    let followed = follow(&handle, watched, interrupt, &mut output);
     // Also where nobody reads what we tell any more: the file is finished first.
     handle.stop();
     let report = handle.wait()?;
     followed?;
-    output.summary(|| text(&report, rate), || describe(&report))
+    output.summary(
+        || {
+            [vec![text(&report, rate)], watched.text()]
+                .concat()
+                .join("\n")
+        },
+        || describe(&report, watched),
+    )
 }
 
 /// Shows how it goes until it ends.
 fn follow(
     handle: &PlayerHandle,
+    watched: &Watched,
     interrupt: &Interrupt,
     output: &mut Output,
 ) -> Result<(), Failure> {
@@ -147,7 +187,14 @@ fn follow(
         }
         let now = handle.snapshot();
         let elapsed = output.elapsed();
-        output.statistics(|| line(&now, elapsed), || describe(&now))?;
+        output.statistics(
+            || {
+                [vec![line(&now, elapsed)], watched.line()]
+                    .concat()
+                    .join("  ")
+            },
+            || describe(&now, watched),
+        )?;
     }
     Ok(())
 }
@@ -241,7 +288,7 @@ fn name(s: &PlayedStream) -> String {
     }
 }
 
-fn describe(report: &PlayerReport) -> Value {
+fn describe(report: &PlayerReport, watched: &Watched) -> Value {
     let streams: Vec<Value> = report.streams.iter().map(stream).collect();
     json!({
         "frames": report.frames,
@@ -251,6 +298,7 @@ fn describe(report: &PlayerReport) -> Value {
         "malformed": report.malformed,
         "late_pulls": report.late_pulls,
         "untraced": report.untraced,
+        "devices": watched.json(),
     })
 }
 

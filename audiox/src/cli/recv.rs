@@ -36,7 +36,8 @@ pub(super) struct RecvArgs {
     #[arg(value_name = "URL", required = true)]
     from: Vec<String>,
     /// Where to: FILE.wav (all streams as its tracks), FILE.opus (Opus as it comes, a file each;
-    /// anything else is encoded), FOLDER/ (a file each), - (raw PCM on standard output) or null:
+    /// anything else is encoded), FOLDER/ (a file each), - (raw PCM on standard output), null:, or
+    /// speaker or speaker:NAME, to hear it as `audiox play` would
     #[arg(long, value_name = "SINK")]
     to: String,
 
@@ -167,6 +168,10 @@ pub(super) fn run(args: RecvArgs, mut output: Output) -> Result<(), Failure> {
                 .to_owned(),
         ));
     }
+    #[cfg(feature = "devices")]
+    if let SinkName::Speaker(choice) = &to {
+        return listen_to(&args, listen, choice, output);
+    }
     let (target, left_out) = recv::target(to, &listen, &encoding)?;
     let config = NodeConfig {
         sample: args.sample_format,
@@ -201,6 +206,34 @@ pub(super) fn run(args: RecvArgs, mut output: Output) -> Result<(), Failure> {
         ))?;
     }
     output.summary(|| report::text(&report), || report::json(&report))
+}
+
+/// What is to be heard is played: with a delay that adapts, losses and starvation concealed, and
+/// in step with the speaker's clock.
+#[cfg(feature = "devices")]
+fn listen_to(
+    args: &RecvArgs,
+    listen: Vec<Listen>,
+    choice: &audiox::device::DeviceChoice,
+    output: Output,
+) -> Result<(), Failure> {
+    use audiox::core::playout::Profile;
+    use audiox::udp::player::PlayerConfig;
+
+    if args.tracks.is_some() || args.sample_format.is_some() {
+        return Err(Failure::Usage(
+            "--tracks and --sample-format are for recordings; leave them out".to_owned(),
+        ));
+    }
+    let config = PlayerConfig {
+        max_streams: usize::from(args.max_streams).min(MOST_PLAYED),
+        idle_after: args.idle,
+        stop_when_ended: args.once,
+        duration: args.duration,
+        codecs: audiox::codecs(),
+        ..PlayerConfig::new(listen, Profile::Balanced.config())?
+    };
+    super::play::on_speaker(config, choice, output)
 }
 
 /// A take that was recorded before cannot be had again, nor can what else bears the name of a
@@ -309,6 +342,9 @@ fn line(now: &NodeReport, elapsed: Duration, rate: f64) -> String {
 }
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Each has a place and buffers of its own.
+#[cfg(feature = "devices")]
+const MOST_PLAYED: usize = 16;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -321,7 +357,9 @@ Examples:
   A multicast group, ten minutes of it:
     audiox recv 'rtp://239.1.2.3:5004?codec=L24&rate=48000&channels=2' --to a.wav --duration 10m
   Listen to it:
-    audiox recv rtp://:5004?pt=10 --to - | aplay -f S16_LE -r 44100 -c 2
+    audiox recv rtp://:5004?pt=10 --to speaker
+  Listen to raw datagrams of 1024 frames:
+    audiox recv 'udp://0.0.0.0:57001?rate=44100&channels=1&chunk=1024' --to speaker
   Pass it on as raw PCM:
     audiox recv rtp://:5004?pt=10 --to - | audiox send - --channels 2 --to udp://studio:12345
 

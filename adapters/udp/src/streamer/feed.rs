@@ -149,6 +149,12 @@ impl Feed {
         self.discard += frames;
     }
 
+    /// Leaves out what is there already, by whole packets.
+    pub(super) fn discard_waiting(&mut self) {
+        let waiting = self.reader.frames_ahead() as u64;
+        self.discard += waiting - waiting % self.frames as u64;
+    }
+
     /// Fills the buffer with the next packet: a full one, or a short one at the end.
     pub(super) fn prepare(&mut self) -> Prepared {
         if matches!(self.recode, Recode::Packets) {

@@ -28,6 +28,8 @@ pub(super) struct SessionPlan<'a> {
     pub(super) rate: Option<SampleRate>,
     pub(super) channels: Option<Channels>,
     pub(super) ptime: Duration,
+    /// Frames of a packet, where they are asked for.
+    pub(super) chunk: Option<u32>,
     pub(super) max_datagram: usize,
     pub(super) codecs: &'a CodecRegistry,
 }
@@ -330,7 +332,14 @@ impl SessionPlan<'_> {
 
     fn packet(&self, offer: &Offer, header: usize, wire: &Wire) -> Result<PacketPlan, ConfigError> {
         let format = offer.format;
-        let ptime = offer.packets.map_or(self.ptime, |p| p.ptime);
+        let ptime = match (offer.packets, self.chunk) {
+            (Some(packets), _) => packets.ptime,
+            // A nanosecond more, since a duration is rounded down, and frames of it again.
+            (None, Some(frames)) => {
+                format.rate.duration_of(frames.into()) + Duration::from_nanos(1)
+            }
+            (None, None) => self.ptime,
+        };
         let plan = |frame_bytes, max| PacketPlan::new(format.rate, frame_bytes, header, ptime, max);
         match wire {
             Wire::Pcm(coding) => plan(coding.frame_bytes(format.channels), self.max_media()),
@@ -511,6 +520,7 @@ mod tests {
             rate: None,
             channels: None,
             ptime: Duration::from_millis(10),
+            chunk: None,
             max_datagram: 1_472,
             codecs,
         }

@@ -27,6 +27,7 @@ use super::session;
 use super::sockets::Sockets;
 use super::status::Status;
 use super::stream::Stream;
+use super::tempo::Tempo;
 use super::{StreamSpec, StreamerConfig};
 use crate::Error;
 
@@ -47,11 +48,11 @@ pub(super) fn start(
     let to = socket.connect.expect("a sender's socket is connected");
     let session = session_plan(&config, at, to);
     let (mut names, mut sources, mut resampled) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut offers, mut live) = (Vec::new(), Vec::new());
+    let (mut offers, mut tempi) = (Vec::new(), Vec::new());
     let plain = config.ptime.is_none() && rtp.is_some_and(has_no_wishes);
     for spec in specs {
         names.push(spec.name.clone());
-        live.push(spec.source.frames_left().is_none());
+        tempi.push(Tempo::of(&*spec.source));
         let packets = spec.opus.as_ref().filter(|_| plain).map(packets);
         match (spec.opus, packets) {
             (Some(file), Some(packets)) if session.takes(spec.source.format(), &packets) => {
@@ -123,20 +124,20 @@ pub(super) fn start(
     let heard = heard(&sockets, &statuses);
 
     let stored = plans.iter().map(|p| p.stored);
-    let (prefetch, readers) = read_ahead(sources.into_iter().zip(stored).collect(), &live)?;
+    let (prefetch, readers) = read_ahead(sources.into_iter().zip(stored).collect(), &tempi)?;
     let mut streams = Vec::with_capacity(plans.len());
-    for (((((plan, reader), sender), sockets), status), live) in plans
+    for (((((plan, reader), sender), sockets), status), tempo) in plans
         .into_iter()
         .zip(readers)
         .zip(senders)
         .zip(sockets)
         .zip(&statuses)
-        .zip(live)
+        .zip(tempi)
     {
         let encoder = plan.encoder(&config.codecs)?;
         let around = (sender.header_len(), sender.trailer_len());
         let feed = Feed::new(reader, &plan, around, encoder);
-        let mut stream = Stream::new(plan, sender, feed, sockets, status.clone(), live);
+        let mut stream = Stream::new(plan, sender, feed, sockets, status.clone(), tempo);
         stream.prime()?;
         streams.push(stream);
     }
@@ -220,7 +221,7 @@ fn session_plan<'a>(
     at: &NetAddress,
     to: SocketAddr,
 ) -> SessionPlan<'a> {
-    let (kind, rate, channels, ptime) = match &config.to {
+    let (kind, rate, channels, ptime, chunk) = match &config.to {
         Endpoint::Rtp(rtp) => (
             Kind::Rtp {
                 codec: match rtp.red {
@@ -234,20 +235,23 @@ fn session_plan<'a>(
             rtp.rate,
             rtp.channels,
             rtp.ptime,
+            None,
         ),
         Endpoint::Udp(udp) => (
             Kind::Raw { format: udp.format },
             udp.rate,
             udp.channels,
             udp.ptime,
+            udp.chunk,
         ),
-        Endpoint::Sdp(_) => (Kind::Raw { format: None }, None, None, None),
+        Endpoint::Sdp(_) => (Kind::Raw { format: None }, None, None, None, None),
     };
     SessionPlan {
         kind,
         rate,
         channels,
         ptime: config.ptime.or(ptime).unwrap_or(DEFAULT_PTIME),
+        chunk: chunk.filter(|_| config.ptime.is_none()),
         max_datagram: config
             .max_datagram
             .unwrap_or_else(|| at.options.max_datagram(to.ip())),
@@ -307,24 +311,33 @@ fn heard(sockets: &[Sockets], statuses: &[Arc<Status>]) -> Vec<Heard> {
 /// thread each, since one that has to wait would keep the others waiting.
 fn read_ahead(
     sources: Vec<(Box<dyn Source>, PcmFormat)>,
-    live: &[bool],
+    tempi: &[Tempo],
 ) -> Result<(Vec<Prefetch>, Vec<PrefetchReader>), Error> {
     let mut threads = Vec::new();
     let mut readers: Vec<(usize, PrefetchReader)> = Vec::new();
-    let (blocking, ready): (Vec<_>, Vec<_>) =
-        sources.into_iter().enumerate().partition(|(i, _)| live[*i]);
+    let (blocking, ready): (Vec<_>, Vec<_>) = sources
+        .into_iter()
+        .enumerate()
+        .partition(|(i, _)| tempi[*i] != Tempo::Schedule);
     let groups = blocking.into_iter().map(|one| vec![one]);
     for group in groups.chain([ready]).filter(|g| !g.is_empty()) {
         let (ids, sources): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-        let (thread, made) = Prefetch::spawn(sources, PrefetchConfig::default())?;
-        threads.push(thread);
+        let device = ids.iter().any(|i| tempi[*i] == Tempo::Device);
+        let depth = match device {
+            true => PrefetchConfig::new(DEVICE_DEPTH)?,
+            false => PrefetchConfig::default(),
+        };
+        let (thread, made) = Prefetch::spawn(sources, depth)?;
+        threads.push((thread, device));
         readers.extend(ids.into_iter().zip(made));
     }
     let deadline = std::time::Instant::now() + FILL;
-    for thread in &threads {
+    // What a device has not captured yet cannot be waited for, and is sent as it comes.
+    for (thread, _) in threads.iter().filter(|(_, device)| !device) {
         thread.wait_filled(deadline.saturating_duration_since(std::time::Instant::now()));
     }
     readers.sort_by_key(|(i, _)| *i);
+    let threads = threads.into_iter().map(|(thread, _)| thread).collect();
     Ok((threads, readers.into_iter().map(|(_, r)| r).collect()))
 }
 
@@ -395,6 +408,9 @@ const MAX_RED: usize = 1_200;
 const DEFAULT_PTIME: Duration = Duration::from_millis(10);
 /// How long to wait for sources to be read ahead. Slower ones start with what they have.
 const FILL: Duration = Duration::from_secs(1);
+
+/// A device's frames are fetched as they come; this is for when the sending thread is held up.
+const DEVICE_DEPTH: Duration = Duration::from_millis(200);
 
 /// Leaves room above a random SSRC for those that count on from it.
 const SSRC_ROOM: u32 = 0xffff_0fff;

@@ -20,6 +20,7 @@ use super::plan::StreamPlan;
 use super::report::{AgainReport, RedundancyReport, RepairReport, StreamEnd, StreamReport};
 use super::sockets::Sockets;
 use super::status::{ENDED, SENDING, Status};
+use super::tempo::{Capture, Tempo};
 use crate::Error;
 
 /// A stream: its next packet, its schedule, its sockets.
@@ -30,7 +31,11 @@ pub(super) struct Stream {
     sockets: Sockets,
     status: Arc<Status>,
     plan: StreamPlan,
-    live: bool,
+    tempo: Tempo,
+    /// A device's frames: when they were captured.
+    capture: Capture,
+    /// A device has captured since before the start.
+    backlog: bool,
     pacer: Pacer,
     schedule: ScheduleStats,
     counts: UdpCounts,
@@ -68,15 +73,14 @@ enum State {
 }
 
 impl Stream {
-    /// A stream that sends what `feed` makes. `live` says that the source may run dry because
-    /// its audio does not exist yet, so that time passes there too.
+    /// A stream that sends what `feed` makes, at the tempo of its source.
     pub(super) fn new(
         plan: StreamPlan,
         sender: Sender,
         feed: Feed,
         sockets: Sockets,
         status: Arc<Status>,
-        live: bool,
+        tempo: Tempo,
     ) -> Self {
         let rate = plan.format.rate;
         let delay = plan.repair.and_then(|r| r.adaptive);
@@ -91,6 +95,8 @@ impl Stream {
             RedundancyController::new(config)
         });
         Self {
+            capture: Capture::new(rate),
+            backlog: tempo == Tempo::Device,
             pacer: Pacer::new(Instant::EPOCH, rate, CatchUp::Burst),
             schedule: ScheduleStats::new(rate, plan.packet.ptime),
             sender,
@@ -98,7 +104,7 @@ impl Stream {
             sockets,
             status,
             plan,
-            live,
+            tempo,
             counts: UdpCounts::default(),
             bytes: 0,
             frames: 0,
@@ -148,16 +154,27 @@ impl Stream {
     /// At a deadline: sends the packet that is ready, and nothing else. Returns the time after
     /// it.
     pub(super) fn send(&mut self, now: Instant, clock: &Clock) -> Instant {
+        if self.backlog {
+            // What a device captured before the start is of the past.
+            self.backlog = false;
+            self.feed.discard_waiting();
+            self.wait();
+            return now;
+        }
         let packet = match self.state {
             State::Ready(packet) => packet,
-            State::Waiting { due } if now >= due => {
+            State::Waiting { due } if now >= due && self.tempo != Tempo::Device => {
                 self.state = State::Dry { due };
                 self.underruns += 1;
                 return now;
             }
             _ => return now,
         };
-        let skipped = self.pacer.skip_late(now, self.plan.packet.frames as u64);
+        let skipped = match self.tempo {
+            // It is of now, always.
+            Tempo::Device => 0,
+            _ => self.pacer.skip_late(now, self.plan.packet.frames as u64),
+        };
         if skipped > 0 {
             // The packet at hand is the first of those left out.
             self.sender.skip(skipped);
@@ -167,7 +184,7 @@ impl Stream {
             self.wait();
             return now;
         }
-        let due = self.pacer.next_deadline();
+        let due = self.next_deadline();
         if packet.len == 0 {
             // Silence that need not travel.
             self.sender.skip(packet.frames as u64);
@@ -204,12 +221,16 @@ impl Stream {
     pub(super) fn prepare(&mut self, now: Instant, buf: &mut [u8]) -> Option<Instant> {
         self.send_repair(buf);
         let again = match self.state {
-            State::Ready(_) => Some(self.pacer.next_deadline()),
+            State::Ready(_) => Some(self.next_deadline()),
             State::Waiting { due } | State::Dry { due } => match self.feed.prepare() {
                 Prepared::Packet(packet) => {
                     self.pass_gap(now);
+                    self.note_capture(now, &packet);
                     self.state = State::Ready(packet);
-                    Some(self.pacer.next_deadline())
+                    Some(self.next_deadline())
+                }
+                Prepared::Starved if self.tempo == Tempo::Device => {
+                    Some(self.capture.look_again(now, self.plan.packet.frames))
                 }
                 Prepared::Starved if due > now => Some(due.min(now + RETRY)),
                 Prepared::Starved => Some(now + RETRY),
@@ -357,6 +378,25 @@ impl Stream {
         };
     }
 
+    /// When the packet that is ready is to be sent: at its time or, where a device gave it, at
+    /// once.
+    fn next_deadline(&self) -> Instant {
+        match self.tempo {
+            Tempo::Device => self.capture.ready(),
+            _ => self.pacer.next_deadline(),
+        }
+    }
+
+    /// A device's frames are there: tells receivers when they were captured.
+    fn note_capture(&mut self, now: Instant, packet: &Packet) {
+        if self.tempo != Tempo::Device {
+            return;
+        }
+        let first = self.capture.packet(now, packet.frames);
+        let position = i64::try_from(self.pacer.position()).unwrap_or(i64::MAX);
+        self.sender.set_capture(MediaTime(position), first);
+    }
+
     /// A live source that ran dry has been silent for as long; its next audio is of now.
     fn pass_gap(&mut self, now: Instant) {
         let State::Dry { due } = self.state else {
@@ -365,7 +405,7 @@ impl Stream {
         let packet = self.plan.packet.frames as u64;
         let behind = self.plan.format.rate.frames_in(now.saturating_since(due));
         let gap = behind - behind % packet;
-        if self.live && gap > 0 {
+        if self.tempo == Tempo::Live && gap > 0 {
             self.sender.skip(gap);
             self.feed.skipped(gap);
             self.pacer.advance(gap);

@@ -29,11 +29,12 @@ pub(in crate::cli) struct SendArgs {
     /// Files (WAV, FLAC, MP3, Ogg Opus, Ogg Vorbis, AAC); folders (every such file in one, a stream each);
     /// signals: tone:HZ, tone:HZ+HZ,
     /// sweep:FROM-TO, noise:white, noise:pink, silence:, impulse:PERIOD, with options as in
-    /// tone:440,level=-20dB,channels=2,rate=48000,length=5s; or - for raw PCM on standard input
+    /// tone:440,level=-20dB,channels=2,rate=48000,length=5s; mic or mic:NAME (see `audiox
+    /// devices`), as in mic:usb,channels=1; or - for raw PCM on standard input
     #[arg(value_name = "SOURCE", required_unless_present = "wav_file")]
     sources: Vec<String>,
     /// Where to: udp://HOST:PORT (raw PCM), rtp://HOST:PORT, FILE.wav, FILE.opus, FOLDER/,
-    /// - (raw PCM on standard output) or null:
+    /// - (raw PCM on standard output), speaker, speaker:NAME or null:
     #[arg(long, value_name = "SINK", required_unless_present = "ip")]
     to: Option<String>,
 
@@ -280,6 +281,7 @@ impl NetworkArgs {
                         udp.at
                     )));
                 }
+                udp.chunk = udp.chunk.filter(|_| self.ptime.is_none());
                 udp.ptime = self.ptime.or(udp.ptime);
                 &mut udp.at
             }
@@ -344,8 +346,8 @@ Examples:
     audiox send a.wav --to rtp://studio:5004 --start-at 21:00:00
   Music as Opus of 96 kbit/s, with repair packets as needed; an Ogg Opus file is sent as it is:
     audiox send song.flac --to 'rtp://studio:5004?codec=opus&bitrate=96k&ptime=20&fec=auto'
-  What a microphone records, from a pipe:
-    arecord -f S16_LE -r 48000 -c 1 -t raw | audiox send - --rate 48000 --to rtp://studio:5004
+  A microphone, in packets of 5 ms:
+    audiox send mic --to 'rtp://studio:5004?ptime=5'
   Files to a file, at full speed: two files side by side as tracks, half as loud:
     audiox send a.wav b.wav --gain -6dB --to both.wav
   A file as Ogg Opus:

@@ -17,6 +17,7 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::meter::Meter;
 use crate::cli::output::Output;
 use crate::cli::text::{Clock, Scaled, Short, bars, count};
+use crate::cli::watched::Watched;
 
 pub(super) fn run(
     args: &SendArgs,
@@ -33,6 +34,10 @@ pub(super) fn run(
         codecs: codecs_for(&to)?,
         ..StreamerConfig::new(to)
     };
+    #[cfg(feature = "devices")]
+    let watched = Watched::new(sources.iter().filter_map(|s| s.device.clone()));
+    #[cfg(not(feature = "devices"))]
+    let watched = Watched::default();
     let streams = sources.into_iter().map(StreamSpec::from);
     let interrupt = Interrupt::install()?;
     let handle = Streamer::start(config, streams.collect())?;
@@ -46,13 +51,20 @@ pub(super) fn run(
     }
     output.go_live();
     output.event("started", || report::started_json(&handle))?;
-    let followed = follow(&handle, &interrupt, &mut output);
+    let followed = follow(&handle, &watched, &interrupt, &mut output);
     // Also where nobody reads what we tell any more: receivers are told goodbye.
     handle.stop();
     let report = handle.wait()?;
     followed?;
     tracing::debug!(pacing = %report.realtime, "sent");
-    output.summary(|| report::text(&report), || report::json(&report))?;
+    output.summary(
+        || {
+            [vec![report::text(&report)], watched.text()]
+                .concat()
+                .join("\n")
+        },
+        || watched.beside(report::json(&report)),
+    )?;
     match report.failures().next() {
         Some((name, error)) => Err(Failure::Failed(format!("{name}: {error}"))),
         None => Ok(()),
@@ -62,6 +74,7 @@ pub(super) fn run(
 /// Shows how it goes until all streams have ended.
 fn follow(
     handle: &StreamerHandle,
+    watched: &Watched,
     interrupt: &Interrupt,
     output: &mut Output,
 ) -> Result<(), Failure> {
@@ -82,7 +95,10 @@ fn follow(
         }
         let bytes: u64 = now.streams.iter().map(|s| s.bytes).sum();
         let rate = meter.bits_per_second(output.elapsed(), bytes);
-        output.statistics(|| line(&now, rate), || report::snapshot_json(&now, rate))?;
+        output.statistics(
+            || [vec![line(&now, rate)], watched.line()].concat().join("  "),
+            || watched.beside(report::snapshot_json(&now, rate)),
+        )?;
     }
     Ok(())
 }

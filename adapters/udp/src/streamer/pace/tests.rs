@@ -19,6 +19,7 @@ use super::super::plan::{Kind, Offer, SessionPlan};
 use super::super::report::StreamReport;
 use super::super::sockets::Sockets;
 use super::super::status::Status;
+use super::super::tempo::Tempo;
 use super::*;
 
 const RATE: SampleRate = SampleRate::HZ_8000;
@@ -46,6 +47,7 @@ fn run(late: Duration, catch_up: CatchUp) -> (Vec<Vec<u8>>, StreamReport) {
         rate: None,
         channels: None,
         ptime: Duration::from_millis(10),
+        chunk: None,
         max_datagram: 1_472,
         codecs: &codecs,
     };
@@ -88,7 +90,7 @@ fn run(late: Duration, catch_up: CatchUp) -> (Vec<Vec<u8>>, StreamReport) {
         RATE,
         sockets.media.local_addr(),
     ));
-    let mut stream = Stream::new(plan, sender, feed, sockets, status, false);
+    let mut stream = Stream::new(plan, sender, feed, sockets, status, Tempo::Schedule);
     stream.prime().unwrap();
     let mut work = Work::new(clock, vec![stream], None);
     let start = clock.now().saturating_sub(late);
