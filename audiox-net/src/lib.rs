@@ -13,6 +13,7 @@
 //! truer, than a task that waits for a reactor to poll and a worker to be free.
 #![forbid(unsafe_code)]
 
+pub mod allow;
 pub mod clock;
 pub mod endpoint;
 #[cfg(feature = "fuzzing")]
@@ -27,6 +28,7 @@ pub mod stop;
 pub mod thread;
 pub mod udp;
 
+pub use allow::{AddressRange, AllowList};
 pub use clock::Clock;
 pub use endpoint::Endpoint;
 pub use sdp::SessionDescription;

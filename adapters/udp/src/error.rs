@@ -49,3 +49,12 @@ pub enum Error {
         source: std::io::Error,
     },
 }
+
+impl Error {
+    pub(crate) fn from_thread(source: std::io::Error) -> Self {
+        Self::Io {
+            what: "cannot start a thread".to_owned(),
+            source,
+        }
+    }
+}

@@ -33,7 +33,7 @@
 mod control;
 mod feed;
 mod handle;
-mod identity;
+pub(crate) mod identity;
 mod pace;
 mod packets;
 mod plan;

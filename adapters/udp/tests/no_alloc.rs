@@ -1,4 +1,4 @@
-//! A running streamer asks nothing of the allocator, on any of its threads: whatever it needs, it
+//! A running streamer or fan-out asks nothing of the allocator, on any of its threads: whatever it needs, it
 //! took at the start.
 //!
 //! The count is the whole process's, so this is the only test here.
@@ -15,6 +15,7 @@ use audiox_core::packet::rtcp::{CompoundWriter, ReportBlock};
 use audiox_core::source::Sink;
 use audiox_io::Signal;
 use audiox_io::wav::{WavSink, WavSource};
+use audiox_udp::fanout::{ClientList, Fanout, FanoutConfig};
 use audiox_udp::streamer::{StreamSpec, Streamer, StreamerConfig};
 
 struct Counting;
@@ -44,7 +45,12 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 #[test]
-fn a_streamer_in_its_steady_state_does_not_allocate() {
+fn what_sends_does_not_allocate_in_its_steady_state() {
+    streamers();
+    fanouts();
+}
+
+fn streamers() {
     let stereo = StreamFormat::new(SampleRate::HZ_48000, Channels::STEREO);
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.wav");
@@ -91,4 +97,35 @@ fn a_streamer_in_its_steady_state_does_not_allocate() {
         assert!(snapshot.streams[0].packets > packets + 100, "{snapshot:?}");
         assert!(snapshot.streams[0].remote.unwrap().reports > 1);
     }
+}
+
+/// Raw and RTP, with gain and without, to somebody who listens and to nobody.
+fn fanouts() {
+    let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = receiver.local_addr().unwrap().port();
+    let list = format!(
+        r#"{{"raw": {{"ip": "127.0.0.1", "port": {port}, "channel": 3}},
+            "soft": {{"ip": "127.0.0.1", "port": {port}, "channels": [0, 1], "gain": -6}},
+            "rtp": {{"ip": "127.0.0.1", "port": {port}, "channel": 2, "codec": "PCMU"}},
+            "deaf": {{"ip": "127.0.0.1", "port": 9, "channel": 0, "mute": true}}}}"#
+    );
+    let four = StreamFormat::new(SampleRate::HZ_8000, Channels::new(4).unwrap());
+    let config = FanoutConfig {
+        chunk: 40,
+        ..FanoutConfig::new("tone", move || {
+            let tone = Signal::tone(four, 440.0, Gain::UNITY).map_err(audiox_udp::Error::from)?;
+            Ok(Box::new(tone))
+        })
+    };
+    let fanout = Fanout::new(config, ClientList::parse(&list).unwrap()).unwrap();
+    fanout.start().unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    let blocks = fanout.snapshot().blocks;
+    let calls = CALLS.load(SeqCst);
+    std::thread::sleep(Duration::from_secs(2));
+    let calls = CALLS.load(SeqCst) - calls;
+    let snapshot = fanout.snapshot();
+    assert_eq!(calls, 0, "the allocator was called");
+    assert!(snapshot.blocks > blocks + 200, "{snapshot:?}");
+    assert!(snapshot.clients.iter().all(|c| c.streaming), "{snapshot:?}");
 }

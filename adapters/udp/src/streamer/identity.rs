@@ -5,16 +5,16 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 /// Random numbers for SSRCs, sequence numbers, timestamps and names: unlike those of any other
 /// sender, or the same ones again from the same seed.
 #[derive(Debug)]
-pub(super) struct Identifiers(u64);
+pub(crate) struct Identifiers(u64);
 
 impl Identifiers {
-    pub(super) fn new(seed: Option<u64>) -> Self {
+    pub(crate) fn new(seed: Option<u64>) -> Self {
         // A new RandomState holds keys that the system drew at random for this process.
         Self(seed.unwrap_or_else(|| RandomState::new().build_hasher().finish()))
     }
 
     /// SplitMix64 (Steele, Lea, Flood 2014).
-    pub(super) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -22,7 +22,7 @@ impl Identifiers {
     }
 
     /// A short-term persistent name of 96 random bits (RFC 7022 section 4.2).
-    pub(super) fn cname(&mut self) -> String {
+    pub(crate) fn cname(&mut self) -> String {
         format!("{:016x}{:08x}", self.next(), self.next() as u32)
     }
 }
