@@ -79,6 +79,8 @@ pub fn window(ptime: Duration, delay: Duration) -> usize {
 pub struct LossReport {
     /// Share of packets lost since the report before, 0 to 1.
     pub lost: f64,
+    /// Packets that this is the share of, where it is known: of few, much is chance.
+    pub packets: Option<u64>,
     /// Lost packets, and the runs of them, since the report before, where it says which were
     /// lost.
     pub bursts: Option<(u64, u64)>,
@@ -125,9 +127,12 @@ impl RedundancyController {
         } else {
             0.0
         };
-        // A report speaks of some dozens of packets, so half of a rise may be chance.
+        // A report speaks of some dozens of packets, so half of a rise may be chance, and of fewer
+        // packets more.
+        let told = report.packets.map_or(CHANCE, |n| n as f64);
+        let share = (told / (told + CHANCE)).min(0.5);
         let faded = self.faded(now).unwrap_or(lost);
-        let risen = faded + (lost - faded).max(0.0) / 2.0;
+        let risen = faded + (lost - faded).max(0.0) * share;
         if let Some((_, at)) = self.believed {
             let fading = fading(at, now);
             self.losses *= fading;
@@ -187,6 +192,8 @@ fn fading(from: Instant, to: Instant) -> f64 {
 const HARDLY_ANY: f64 = 0.002;
 /// Seconds in which what is not reported again is half forgotten.
 const MEMORY: f64 = 15.0;
+/// So many packets tell as much of loss as what is believed already.
+const CHANCE: f64 = 32.0;
 /// Runs of losses that chance is trusted for.
 const DOUBT: f64 = 4.0;
 

@@ -134,13 +134,16 @@ pub struct SourceStats {
     pub packets_received: u64,
     /// Payload bytes received, headers and padding not counted.
     pub bytes_received: u64,
-    /// Packets expected less packets received; negative where duplicates outnumber losses.
+    /// Packets expected less packets received, as RFC 3550 counts: negative where duplicates
+    /// outnumber losses. [`missing`](Self::missing) is without them.
     pub packets_lost: i64,
+    /// Packets that had arrived before, such as were sent again not counted.
+    pub packets_duplicate: u64,
     /// Highest sequence number, extended by the count of its cycles.
     pub extended_highest_sequence: u64,
     /// Interarrival jitter, smoothed.
     pub jitter: Duration,
-    /// Packets that came after one with a higher number.
+    /// Packets that came after one with a higher number, duplicates not counted.
     pub packets_out_of_order: u64,
     /// Packets that did not arrive and were brought back by repair packets; those that arrived
     /// later after all count too. They are still lost to [`packets_lost`](Self::packets_lost).
@@ -161,6 +164,15 @@ pub struct SourceStats {
     /// Drift of the sender's media clock against its wall clock since the first report, in parts
     /// per billion; positive where the media clock is fast.
     pub sender_clock_ppb: i64,
+}
+
+impl SourceStats {
+    /// Packets that did not arrive, not even late; of these are those that came back.
+    pub fn missing(&self) -> u64 {
+        let duplicate = i64::try_from(self.packets_duplicate).unwrap_or(i64::MAX);
+        let missing = self.packets_lost.saturating_add(duplicate);
+        u64::try_from(missing).unwrap_or(0)
+    }
 }
 
 /// What a sender sent, and what its receivers say of it.
@@ -198,6 +210,8 @@ pub struct SenderStats {
     pub remote_packets_lost: i32,
     /// Interarrival jitter in the newest report block.
     pub remote_jitter: Duration,
+    /// Packets that receivers have told of one by one, lost or not.
+    pub remote_told: u64,
     /// Packets lost since reports say which, and how many runs of them there were.
     pub remote_losses: u64,
     /// See [`remote_losses`](Self::remote_losses).

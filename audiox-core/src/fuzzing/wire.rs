@@ -6,7 +6,7 @@ use crate::fec::window::WindowDecoder;
 use crate::packet::raw::RawFraming;
 use crate::packet::red::{self, RedPayload};
 use crate::packet::rtcp::{
-    Compound, CompoundWriter, ExtendedReport, LossRle, Nack, RtcpPacket, XrBlock, is_rtcp,
+    Compound, CompoundWriter, ExtendedReport, LossRle, Losses, Nack, RtcpPacket, XrBlock, is_rtcp,
     packet_type,
 };
 use crate::packet::rtp::RtpPacket;
@@ -240,14 +240,20 @@ fn nack_again(nack: Nack<'_>) {
 }
 
 /// What [`LossRle::losses`] tells, packet by packet.
-fn counted(loss: &LossRle<'_>, before: bool) -> (u64, u64, bool) {
-    let (mut losses, mut runs, mut lost) = (0, 0, before);
+fn counted(loss: &LossRle<'_>, before: bool) -> Losses {
+    let (mut told, mut lost, mut runs, mut last) = (0, 0, 0, before);
     for arrived in loss.arrived() {
-        losses += u64::from(!arrived);
-        runs += u64::from(!arrived && !lost);
-        lost = !arrived;
+        told += 1;
+        lost += u64::from(!arrived);
+        runs += u64::from(!arrived && !last);
+        last = !arrived;
     }
-    (losses, runs, lost)
+    Losses {
+        told,
+        lost,
+        runs,
+        last,
+    }
 }
 
 /// Every block of an extended report is read and written again to what says the same.

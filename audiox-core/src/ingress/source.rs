@@ -69,6 +69,8 @@ pub(super) struct Source {
     received: u64,
     expected_prior: u64,
     received_prior: u64,
+    /// Packets lost of the generations before.
+    lost_before: i64,
     stats: SourceStats,
 }
 
@@ -122,6 +124,7 @@ impl Source {
             received: 0,
             expected_prior: 0,
             received_prior: 0,
+            lost_before: 0,
             stats: SourceStats::default(),
         }
     }
@@ -160,6 +163,8 @@ impl Source {
         }
         // Reordered before the first: it belongs to the stream, so it is expected too.
         self.first_seq = self.first_seq.min(ext);
+        let duplicate = self.arrivals.contains(ext);
+        self.stats.packets_duplicate += u64::from(duplicate);
         self.arrivals.mark(ext);
         self.held.mark(ext);
         if highest.is_none_or(|h| ext > h) {
@@ -184,7 +189,7 @@ impl Source {
             if let Some(requests) = &mut self.requests {
                 requests.found(ext);
             }
-            self.stats.packets_out_of_order += 1;
+            self.stats.packets_out_of_order += u64::from(!duplicate);
         }
         self.arrival(now, at, rate, payload_len);
         let generation = self.generation;
@@ -401,7 +406,7 @@ impl Source {
 
     pub(super) fn stats(&self) -> SourceStats {
         let mut stats = self.stats;
-        stats.packets_lost = self.expected() as i64 - self.received as i64;
+        stats.packets_lost = self.lost_before + self.expected() as i64 - self.received as i64;
         if self.raw.is_some() {
             stats.packets_lost = 0;
         }
@@ -463,6 +468,7 @@ impl Source {
 
     fn restart(&mut self) {
         self.generation = self.generation.wrapping_add(1);
+        self.lost_before += self.expected() as i64 - self.received as i64;
         self.seq.reset();
         self.timestamp.reset();
         self.newest = None;

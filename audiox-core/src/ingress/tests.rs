@@ -313,3 +313,17 @@ fn nothing_comes_back_for_a_source_that_has_ended() {
     assert_eq!(i.poll_recovered(&mut repair), None);
     assert!(!i.has_recovered(), "or it would be asked for ever");
 }
+
+#[test]
+fn losses_are_told_apart_from_duplicates_and_outlive_a_restart() {
+    let mut i = ingress(rtp());
+    // Two are missing, three come twice.
+    feed(&mut i, 7, (0..10).filter(|n| ![4, 5].contains(n)));
+    feed(&mut i, 7, 7..10);
+    let stats = i.source_stats(SourceId(0)).unwrap();
+    assert_eq!((stats.packets_lost, stats.packets_duplicate), (-1, 3));
+    assert_eq!((stats.missing(), stats.packets_out_of_order), (2, 0));
+    feed(&mut i, 7, (20_000..20_010).filter(|n| *n != 20_005));
+    let stats = i.source_stats(SourceId(0)).unwrap();
+    assert_eq!((stats.restarts, stats.missing()), (1, 3));
+}

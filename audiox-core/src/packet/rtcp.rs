@@ -15,7 +15,7 @@ mod write;
 
 pub use bye::Bye;
 pub use extended::{
-    ExtendedReport, JitterBufferDelay, LossRle, XrBlock, XrBlocks, XrDelay, XrDelays,
+    ExtendedReport, JitterBufferDelay, LossRle, Losses, XrBlock, XrBlocks, XrDelay, XrDelays,
 };
 pub use feedback::Nack;
 pub use report::{ReceiverReport, ReportBlock, ReportBlocks, SenderInfo, SenderReport};

@@ -195,6 +195,7 @@ fn means_that_are_not_there_are_not_chosen() {
     assert_eq!(none.expected_loss, 0.0);
     assert!(matches!(none.reason, Reason::AtTheLimit { left, .. } if left == 0.2));
     let nonsense = LossReport {
+        packets: Some(0),
         lost: f64::INFINITY,
         bursts: Some((u64::MAX, 0)),
         round_trip: Some(Duration::MAX / 2),
@@ -220,4 +221,32 @@ fn means_that_are_not_there_are_not_chosen() {
         );
         assert!(p.rate <= 4_000 && p.expected_loss.is_finite(), "{p:?}");
     }
+}
+
+#[test]
+fn few_packets_tell_little_of_loss() {
+    // One packet in ten is lost, of the six that each report speaks of.
+    let mut c = controller(60 * MS, 500 * MS, REPAIR);
+    let mut believed: Vec<f64> = Vec::new();
+    let mut seed = 1u32;
+    for n in 0..500 {
+        let mut one = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            u64::from(seed >> 16) % 10 == 0
+        };
+        let losses = (0..6).filter(|_| one()).count() as f64;
+        let now = Instant::EPOCH + (1_000_000 + 360 * n) * MS;
+        let report = LossReport {
+            packets: Some(6),
+            ..lost(losses / 6.0)
+        };
+        let plan = c.report(now, &report);
+        if let Reason::Cheapest(loss) | Reason::AtTheLimit { loss, .. } = plan.reason {
+            believed.push(loss.share);
+        }
+    }
+    let last = &believed[believed.len() - 300..];
+    let most = last.iter().copied().fold(0.0, f64::max);
+    let mean = last.iter().sum::<f64>() / 300.0;
+    assert!((0.1..0.2).contains(&mean) && most < 0.3, "{mean} {most}");
 }

@@ -53,10 +53,11 @@ impl Remote {
             .filter(|(who, end, _)| (*who, *end) == (from, loss.begin));
         let lost_before = follows.is_some_and(|(.., lost)| lost);
         // A datagram can tell of millions of packets: who forges one is not to take their time.
-        let (losses, runs, lost) = loss.losses(lost_before);
-        stats.remote_losses += losses;
-        stats.remote_loss_runs += runs;
-        self.told = Some((from, loss.end, lost));
+        let losses = loss.losses(lost_before);
+        stats.remote_told += losses.told;
+        stats.remote_losses += losses.lost;
+        stats.remote_loss_runs += losses.runs;
+        self.told = Some((from, loss.end, losses.last));
     }
 
     /// Answers the reference times that came since the last report.

@@ -214,7 +214,7 @@ fn line(now: &PlayerReport, elapsed: Duration) -> String {
             "delay {} (target {})  lost {}  late {}  made up {:.2} %",
             Short(p.ledger.jitter_buffer),
             Short(p.target_delay),
-            s.source.packets_lost,
+            s.source.missing(),
             p.playout.packets_late,
             p.playout.concealed_ratio() * 100.0,
         );
@@ -238,7 +238,7 @@ fn text(report: &PlayerReport, rate: SampleRate) -> String {
             "{}: {}, lost {}{}{}, late {}, duplicate {}, out of order {}, jitter {}",
             name(s),
             count(source.packets_received, "packet"),
-            source.packets_lost,
+            source.missing(),
             recovered(source),
             recovered_by(&p.recovered, rate),
             p.packets_late,

@@ -315,7 +315,7 @@ fn line(now: &NodeReport, elapsed: Duration, rate: f64) -> String {
         return format!("{}  nothing heard yet", Clock(elapsed));
     }
     let live = now.streams.iter().filter(|s| !s.ended).count() as u64;
-    let lost: i64 = now.streams.iter().map(|s| s.source.packets_lost).sum();
+    let lost: u64 = now.streams.iter().map(|s| s.source.missing()).sum();
     let late: u64 = now.streams.iter().map(|s| s.lane.late_frames).sum();
     let gaps: u64 = now.streams.iter().map(|s| s.gap_count).sum();
     let jitter = now

@@ -233,8 +233,10 @@ impl Lane {
         if is_newest {
             self.newest = Some((meta.seq, at + frames, meta.arrival));
         }
-        self.arrivals
-            .add(since_start as f64, (elapsed - since_start) as f64);
+        if !meta.recovered {
+            self.arrivals
+                .add(since_start as f64, (elapsed - since_start) as f64);
+        }
         if elapsed >= DRIFT_AFTER {
             self.stats.drift_ppm = self.arrivals.slope().map(|slope| -slope * 1e6);
         }

@@ -189,7 +189,12 @@ impl Listen {
                 again: media
                     .formats
                     .iter()
-                    .filter(|f| media.nack && f.codec.encoding == EncodingName::RTX)
+                    // Of a group many would ask at once.
+                    .filter(|f| {
+                        media.nack
+                            && !media.address.is_multicast()
+                            && f.codec.encoding == EncodingName::RTX
+                    })
                     .filter_map(|f| Some((f.payload_type, parameter(f, "apt")?.parse().ok()?)))
                     .collect(),
                 delay: media
@@ -453,3 +458,23 @@ fn known() -> String {
 const FIRST_DYNAMIC: u8 = 96;
 /// Longest datagram taken: the originals send blocks of up to 2 048 bytes and more.
 pub(crate) const MAX_DATAGRAM: usize = 9_216;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_of_a_group_do_not_all_ask_for_what_is_lost() {
+        let asks = |address: &str| {
+            let text = format!(
+                "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=a\r\nc=IN IP4 {address}\r\nt=0 0\r\n\
+                 m=audio 5004 RTP/AVPF 96 117\r\na=rtpmap:96 L16/48000/1\r\n\
+                 a=rtpmap:117 rtx/48000\r\na=fmtp:117 apt=96\r\na=rtcp-fb:* nack\r\n"
+            );
+            let listen = Listen::from_sdp(&text.parse().unwrap()).unwrap();
+            listen[0].ingress().retransmission.map(|r| r.types)
+        };
+        assert_eq!(asks("127.0.0.1"), Some(vec![(117, 96)]));
+        assert_eq!(asks("239.1.2.3/1"), None);
+    }
+}

@@ -77,17 +77,14 @@ impl Ordered {
         if self.decoder(meta.payload_type).is_none() {
             self.decoders.push((meta.payload_type, make()?));
         }
-        if meta.generation != self.generation {
-            self.generation = meta.generation;
-            self.next = None;
-            self.waiting.clear();
-            self.decoders.iter_mut().for_each(|(_, d)| d.reset());
-        }
-        if self.next.is_some_and(|(seq, _)| meta.seq < seq) {
+        let is_next = self.generation == meta.generation;
+        if is_next && self.next.is_some_and(|(seq, _)| meta.seq < seq) {
             self.late += 1;
             return Ok(());
         }
-        let at = self.waiting.partition_point(|w| w.meta.seq < meta.seq);
+        // The newest generation is at the end.
+        let before = |w: &Waiting| w.meta.generation != meta.generation || w.meta.seq < meta.seq;
+        let at = self.waiting.partition_point(before);
         if self.waiting.get(at).is_none_or(|w| w.meta.seq != meta.seq) {
             let waiting = Waiting {
                 meta: meta.clone(),
@@ -101,7 +98,14 @@ impl Ordered {
     /// What comes next by `now`, its frames in `out`, which holds at least a second; all that
     /// waits where it is the `end`.
     pub(super) fn poll(&mut self, now: Instant, end: bool, out: &mut [f32]) -> Option<Next> {
-        let head = self.waiting.front()?;
+        let (head, newest) = (self.waiting.front()?, self.waiting.back()?);
+        // Nothing comes any more of a generation that another followed.
+        let end = end || head.meta.generation != newest.meta.generation;
+        if head.meta.generation != self.generation {
+            self.generation = head.meta.generation;
+            self.next = None;
+            self.decoders.iter_mut().for_each(|(_, d)| d.reset());
+        }
         let follows = self.next.is_none_or(|(seq, _)| head.meta.seq == seq);
         if !follows {
             let waited = now.saturating_since(head.meta.arrival) >= self.patience;
@@ -151,16 +155,19 @@ impl Ordered {
         let frames = usize::try_from(to - at).ok()?;
         let longest = (out.len() / channels).min(format.rate.get() as usize);
         self.next = Some((seq, to));
-        if frames == 0 || frames > longest {
+        if frames == 0 {
             return None;
         }
+        // In a pause nothing is made up, but what was lost at its end may be known.
+        let is_pause = frames > longest;
+        let frames = frames.min(longest);
         let out = &mut out[..frames * channels];
         let recovered = decoder.decode_fec(&head.payload, out).unwrap_or(0);
         let recovered = recovered.min(frames);
-        if recovered == 0 && decoder.conceal(out) == 0 {
+        if recovered == 0 && (is_pause || decoder.conceal(out) == 0) {
             return None;
         }
-        let made = if decoder.conceals() {
+        let made = if decoder.conceals() && !is_pause {
             frames
         } else {
             recovered
@@ -322,5 +329,57 @@ mod tests {
         ordered.push(&other, &all[0], decoder).unwrap();
         let next = ordered.poll(at(3), false, &mut out);
         assert!(matches!(next, Some(Next::Packet { meta: m, .. }) if m.at.0 == 0));
+    }
+
+    #[test]
+    fn what_waits_of_the_generation_before_is_not_forgotten() {
+        let mut ordered = Ordered::new(Duration::from_millis(100));
+        let (all, mut out) = (packets(6), vec![0.0; 8_000]);
+        for seq in [0, 3, 4] {
+            let payload = &all[seq as usize];
+            ordered.push(&meta(seq), payload, decoder).unwrap();
+        }
+        let other = PacketMeta {
+            generation: 1,
+            ..meta(2)
+        };
+        ordered.push(&other, &all[2], decoder).unwrap();
+        let mut seen = Vec::new();
+        while let Some(next) = ordered.poll(at(5), false, &mut out) {
+            seen.push(match next {
+                Next::Packet { meta, .. } => (meta.generation, meta.at.0),
+                Next::Gap { at, .. } => (9, at.0),
+            });
+        }
+        assert_eq!(seen, [(0, 0), (9, 20), (0, 30), (0, 40), (1, 20)]);
+    }
+
+    #[test]
+    fn the_end_of_a_pause_is_taken_from_the_packet_behind_it() {
+        let mut ordered = Ordered::new(Duration::from_millis(100));
+        let (all, mut out) = (packets(6), vec![0.0; 8_000]);
+        ordered.push(&meta(0), &all[0], decoder).unwrap();
+        assert!(ordered.poll(at(0), false, &mut out).is_some());
+        // Two seconds later; packet 1 would have been first.
+        let behind = PacketMeta {
+            at: MediaTime(16_000),
+            ..meta(2)
+        };
+        ordered.push(&behind, &all[2], decoder).unwrap();
+        let gap = ordered.poll(at(5), true, &mut out);
+        assert!(matches!(
+            gap,
+            Some(Next::Gap {
+                at: MediaTime(15_990),
+                frames: 10,
+                recovered: 10,
+                ..
+            })
+        ));
+        assert_eq!(out[0], value(10));
+        assert!(matches!(
+            ordered.poll(at(5), true, &mut out),
+            Some(Next::Packet { .. })
+        ));
     }
 }

@@ -430,15 +430,13 @@ impl Recorder {
     /// Decodes what has waited long enough, or all at the `end`, and forgets what is over.
     fn decode_due(&mut self, now: Instant, end: bool) {
         for order in 0..self.orders.len() {
-            let lane = self.recording.known(self.orders[order].0);
-            let over = lane.is_some_and(|lane| lane.is_over(now));
+            let id = self.orders[order].0;
+            let lane = self.recording.known(id);
+            let over = lane.is_some_and(|lane| lane.is_over(now)) || !is_known(&self.stations, id);
             self.decode(order, now, end || over);
         }
         let stations = &self.stations;
-        self.orders.retain(|(id, _)| {
-            let mut sources = stations[id.port].ingress.sources();
-            sources.any(|source| source == id.source)
-        });
+        self.orders.retain(|(id, _)| is_known(stations, *id));
     }
 
     fn events(&mut self, index: usize, now: Instant) {
@@ -561,6 +559,12 @@ impl Recorder {
         let since_anchor = epoch - super::lane::nanos(self.wall.0);
         utc(self.wall.1.offset_nanos(since_anchor).to_unix())
     }
+}
+
+/// Whether the source is still heard of.
+fn is_known(stations: &[Station], id: LaneId) -> bool {
+    let mut sources = stations[id.port].ingress.sources();
+    sources.any(|source| source == id.source)
 }
 
 fn stream_report(

@@ -13,7 +13,9 @@ use audiox_core::source::Source;
 use audiox_core::time::{RtpTimestamp, SeqNum};
 use audiox_io::{OpusFileReader, Prefetch, PrefetchConfig, PrefetchReader, Resampled};
 use audiox_net::clock::Clock;
-use audiox_net::endpoint::{EncodingOptions, NetAddress, RedAmount, RepairScheme, RtpEndpoint};
+use audiox_net::endpoint::{
+    EncodingOptions, NetAddress, RedAmount, RepairScheme, RetransmissionOptions, RtpEndpoint,
+};
 use audiox_net::{Endpoint, StopFlag};
 
 use super::control::{self, Heard};
@@ -230,7 +232,14 @@ fn session_plan<'a>(
                 },
                 payload_type: rtp.payload_type,
                 repair: rtp.repair,
-                again: rtp.retransmission,
+                again: RetransmissionOptions {
+                    // Of a group many would ask at once.
+                    asked: match rtp.retransmission.asked {
+                        None if to.ip().is_multicast() => Some(false),
+                        asked => asked,
+                    },
+                    ..rtp.retransmission
+                },
             },
             rtp.rate,
             rtp.channels,

@@ -48,8 +48,8 @@ pub(super) struct Stream {
     failure: Option<Error>,
     /// Share of packets lost, 0 to 1, as the encoder knows it.
     loss: f32,
-    /// Losses, and runs of them, that receivers had told of at the last report.
-    told: (u64, u64),
+    /// Packets, losses, and runs of them, that receivers had told of at the last report.
+    told: (u64, u64, u64),
     redundancy: Option<RedundancyController>,
     /// What it last chose.
     protection: Option<RedundancyPlan>,
@@ -116,7 +116,7 @@ impl Stream {
             stopped: false,
             failure: None,
             loss: 0.0,
-            told: (0, 0),
+            told: (0, 0, 0),
             redundancy,
             protection: None,
         }
@@ -292,13 +292,19 @@ impl Stream {
             self.feed.set_expected_loss(self.loss);
             return;
         };
-        let told = (stats.remote_losses, stats.remote_loss_runs);
-        let (losses, runs) = (told.0 - self.told.0, told.1 - self.told.1);
-        self.told = told;
+        let before = self.told;
+        self.told = (
+            stats.remote_told,
+            stats.remote_losses,
+            stats.remote_loss_runs,
+        );
+        let packets = self.told.0 - before.0;
+        let (losses, runs) = (self.told.1 - before.1, self.told.2 - before.2);
         let plan = controller.report(
             now,
             &LossReport {
                 lost,
+                packets: (packets > 0).then_some(packets),
                 bursts: Some((losses, runs)),
                 round_trip: stats.round_trip_time,
                 delay: stats.remote_delay,

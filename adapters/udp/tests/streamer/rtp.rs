@@ -285,8 +285,11 @@ fn a_group_hears_reports_and_its_members_are_heard() {
     let (rtp, rtcp) = Ear::pair();
     let port = rtp.port();
     drop((rtp.heard(), rtcp.heard()));
-    let url = format!("rtp://239.255.77.2:{port}?iface=127.0.0.1&ssrc=7");
+    let url = format!("rtp://239.255.77.2:{port}?iface=127.0.0.1&ssrc=7&fec=auto");
     let handle = start(config(&url), [file]);
+    // All members would ask at once.
+    let sdp = handle.sdp().unwrap();
+    assert!(sdp.contains("window-fec") && !sdp.contains("nack"), "{sdp}");
     assert_eq!(handle.notices().len(), 0, "{:?}", handle.notices());
     let socket = audiox_net::udp::UdpTransport::open(&audiox_net::udp::UdpSocketConfig {
         interface: audiox_net::udp::Interface::from("127.0.0.1"),

@@ -157,35 +157,55 @@ impl<'a> LossRle<'a> {
         packets.take(told)
     }
 
-    /// Lost packets, the runs of them, and whether the last one was lost, where `lost_before` says
-    /// whether the one before the first was. Takes time by the bytes of the block, not by the
-    /// packets that it tells of.
-    pub fn losses(&self, lost_before: bool) -> (u64, u64, bool) {
+    /// How many packets were lost, and in how many runs, where `lost_before` says whether the one
+    /// before the first was. Takes time by the bytes of the block, not by the packets that it tells
+    /// of.
+    pub fn losses(&self, lost_before: bool) -> Losses {
         let step = 1usize << self.thinning;
         let mut left = usize::from(self.end.0.wrapping_sub(self.begin.0)).div_ceil(step);
-        let (mut losses, mut runs, mut lost) = (0, 0, lost_before);
-        let mut tell = |count: usize, arrived: bool| {
-            if count > 0 {
-                losses += if arrived { 0 } else { count as u64 };
-                runs += u64::from(!arrived && !lost);
-                lost = !arrived;
-            }
+        let mut losses = Losses {
+            last: lost_before,
+            ..Losses::default()
         };
         let chunks = self.chunks.iter().map(|c| u16::from_be_bytes(*c));
         for chunk in chunks.take_while(|c| *c != 0) {
             if chunk & VECTOR == 0 {
                 let count = left.min(usize::from(chunk & RUN_MAX));
-                tell(count, chunk & RUN_OF_ARRIVED != 0);
+                losses.tell(count, chunk & RUN_OF_ARRIVED != 0);
                 left -= count;
             } else {
                 let count = left.min(usize::from(VECTOR_LEN));
                 for bit in (0..usize::from(VECTOR_LEN)).rev().take(count) {
-                    tell(1, chunk >> bit & 1 == 1);
+                    losses.tell(1, chunk >> bit & 1 == 1);
                 }
                 left -= count;
             }
         }
-        (losses, runs, lost)
+        losses
+    }
+}
+
+/// What a [`LossRle`] amounts to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Losses {
+    /// Packets told of.
+    pub told: u64,
+    /// Of these, lost.
+    pub lost: u64,
+    /// Runs of lost packets that begin among them.
+    pub runs: u64,
+    /// Whether the last one was lost.
+    pub last: bool,
+}
+
+impl Losses {
+    fn tell(&mut self, count: usize, arrived: bool) {
+        if count > 0 {
+            self.told += count as u64;
+            self.lost += if arrived { 0 } else { count as u64 };
+            self.runs += u64::from(!arrived && !self.last);
+            self.last = !arrived;
+        }
     }
 }
 

@@ -11,7 +11,7 @@ pub(super) struct Redundancy {
     controller: RedundancyController,
     has_repair: bool,
     /// Losses, and runs of them, at the last report.
-    told: (u64, u64),
+    told: (u64, u64, u64),
     pub(super) plan: Option<RedundancyPlan>,
 }
 
@@ -20,7 +20,7 @@ impl Redundancy {
         Self {
             controller: RedundancyController::new(config),
             has_repair: config.means.repair,
-            told: (0, 0),
+            told: (0, 0, 0),
             plan: None,
         }
     }
@@ -28,12 +28,17 @@ impl Redundancy {
     /// Adapts what `sender` sends to the report that it took at `now`.
     pub(super) fn protect(&mut self, now: Instant, sender: &mut Sender) {
         let stats = *sender.stats();
-        let told = (stats.remote_losses, stats.remote_loss_runs);
-        let bursts = (told.0 - self.told.0, told.1 - self.told.1);
-        self.told = told;
+        let before = self.told;
+        self.told = (
+            stats.remote_told,
+            stats.remote_losses,
+            stats.remote_loss_runs,
+        );
+        let packets = self.told.0 - before.0;
         let report = LossReport {
             lost: f64::from(stats.remote_fraction_lost) / 256.0,
-            bursts: Some(bursts),
+            packets: (packets > 0).then_some(packets),
+            bursts: Some((self.told.1 - before.1, self.told.2 - before.2)),
             round_trip: stats.round_trip_time,
             delay: stats.remote_delay,
             payload: (stats.bytes_sent / stats.packets_sent.max(1)) as usize,

@@ -33,7 +33,7 @@ pub(super) fn text(report: &NodeReport) -> String {
         ));
         lines.push(format!(
             "  lost {}{}{}, late frames {}, duplicate frames {}, out of order {}, jitter {}{}; {}",
-            s.source.packets_lost,
+            s.source.missing(),
             recovered(&s.source),
             made_up(s),
             s.lane.late_frames,
@@ -78,7 +78,7 @@ pub(super) fn text(report: &NodeReport) -> String {
             "and {} more, see --json; all {}: lost {}, {}",
             count(rest.len() as u64, "stream"),
             report.streams.len(),
-            sum(|s| s.source.packets_lost),
+            sum(|s| s.source.missing() as i64),
             count(sum(|s| s.gap_count as i64).unsigned_abs(), "gap"),
         ));
     }
@@ -247,6 +247,7 @@ fn stream_json(s: &StreamReport) -> Value {
         "packets": s.source.packets_received,
         "bytes": s.source.bytes_received,
         "packets_lost": s.source.packets_lost,
+        "packets_duplicate": s.source.packets_duplicate,
         "packets_recovered": s.source.packets_recovered,
         "packets_retransmitted": s.source.packets_retransmitted,
         "retransmissions_requested": s.source.retransmissions_requested,

@@ -318,3 +318,31 @@ fn a_sender_that_stood_still_is_placed_anew_beside_one_that_did_not() {
         assert!(heard(1) >= sent - 8_160, "{} of {sent}", heard(1));
     }
 }
+
+#[test]
+fn packets_that_were_brought_back_late_say_nothing_of_the_clock() {
+    let mut r = Recording::new(Layout::Separate, HOLD, WALL);
+    for n in 0..1_000u64 {
+        let recovered = n > 100 && n % 3 == 0;
+        let late = if recovered { 1 + n / 10 } else { 0 };
+        let meta = PacketMeta {
+            arrival: ms(n * 10 + late),
+            seq: ExtSeq(n),
+            at: MediaTime(n as i64 * 80),
+            recovered,
+            ..PacketMeta::default()
+        };
+        let id = LaneId {
+            port: 0,
+            source: SourceId(1),
+        };
+        r.lane(id, &meta, mono(), SampleFormat::S16, false)
+            .packet(&meta, &[0.0; 80]);
+    }
+    let (lane, _) = r.lanes().next().unwrap();
+    assert!(
+        lane.stats.drift_ppm.unwrap().abs() < 1.0,
+        "{:?}",
+        lane.stats
+    );
+}
