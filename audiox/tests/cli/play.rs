@@ -97,8 +97,9 @@ fn a_bad_network_is_not_heard_as_gaps() {
     let stream = &told["streams"][0];
     assert_eq!(stream["ptime_ms"], 10.0);
     assert_eq!(stream["loss"]["pattern"], "single", "{told}");
-    let worst = stream["jitter_ms"]["max"].as_f64().unwrap();
-    assert!((10.0..40.0).contains(&worst), "{told}");
+    // How late the worst came says as much of this machine as of the link.
+    let jitter = |of: &str| stream["jitter_ms"][of].as_f64().unwrap();
+    assert!(jitter("max") > 10.0 && jitter("p50") < 20.0, "{told}");
     let words = audiox(&["doctor", &trace]).clean();
     assert!(words.text().contains("lost"), "{}", words.text());
 }
