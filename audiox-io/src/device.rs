@@ -5,6 +5,7 @@
 //! | [`Playback`] | a device pulls its frames straight from a [`Pull`], in its own callback |
 //! | [`Capture`] | a device's frames, stamped with the time of their capture, as a [`Source`] |
 //! | [`PlaybackSink`] | a speaker for whoever pushes: a [`Sink`] |
+//! | [`measure_loopback`] | how long sound takes out of one device and into another |
 //! | [`Host`] | where devices come from: the system ([`SystemHost`]) or a test ([`FakeHost`]) |
 //!
 //! # Streams outlive devices
@@ -35,6 +36,7 @@ mod counters;
 mod error;
 mod fake;
 mod host;
+mod loopback;
 mod playback;
 mod priority;
 mod sink;
@@ -50,6 +52,7 @@ pub use host::{
     BufferRange, Captured, DeviceInfo, Direction, Host, InputCallback, InputMaker, Obtained,
     OpenStream, OutputCallback, OutputMaker, StreamEvent, StreamEvents, TimeSource, Wish,
 };
+pub use loopback::{LoopbackConfig, LoopbackReport, measure_loopback};
 pub use playback::{Playback, PlaybackConfig};
 pub use sink::PlaybackSink;
 pub use system::SystemHost;

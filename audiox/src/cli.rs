@@ -8,6 +8,8 @@ mod encoding;
 mod failure;
 mod interrupt;
 mod link;
+#[cfg(feature = "devices")]
+mod loopback;
 mod meter;
 mod model;
 mod output;
@@ -70,6 +72,8 @@ enum Command {
     Play(Box<play::PlayArgs>),
     #[cfg(feature = "devices")]
     Devices(devices::DevicesArgs),
+    #[cfg(feature = "devices")]
+    Loopback(loopback::LoopbackArgs),
     Link(link::RelayArgs),
     Sim(sim::SimArgs),
     Plot(plot::PlotArgs),
@@ -103,6 +107,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Play(args) => play::run(*args, Output::new(mode)),
         #[cfg(feature = "devices")]
         Command::Devices(args) => devices::run(&args, &Output::new(mode)),
+        #[cfg(feature = "devices")]
+        Command::Loopback(args) => loopback::run(&args, Output::new(mode)),
         Command::Link(args) => link::run(args, Output::new(mode)),
         Command::Sim(args) => sim::run(args, Output::new(mode)),
         Command::Plot(args) => plot::run(args, &Output::new(mode)),

@@ -7,6 +7,8 @@ use audiox_core::ConfigError;
 use audiox_core::block::AudioRef;
 use audiox_core::format::{Channels, Endian, PcmFormat, SampleFormat, StreamFormat};
 use audiox_core::source::{Sink, SinkError, Source, SourceError};
+#[cfg(feature = "devices")]
+use audiox_io::device::DeviceWatch;
 use audiox_io::{NullSink, RawSink};
 use audiox_net::endpoint::EncodingOptions;
 
@@ -27,10 +29,13 @@ pub struct Transfer {
 }
 
 /// What a [`Transfer`] wrote into one file or pipe.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Transferred {
-    /// The file; `None` for standard output and nothing.
+    /// The file; `None` for standard output, a speaker and nothing.
     pub path: Option<PathBuf>,
+    /// Where it was a speaker, how that did.
+    #[cfg(feature = "devices")]
+    pub device: Option<DeviceWatch>,
     /// The sources in it, in the order of their channels.
     pub sources: Vec<String>,
     /// Rate and channels.
@@ -195,6 +200,8 @@ impl Output {
                     To::File(path) => Some(path.clone()),
                     _ => None,
                 },
+                #[cfg(feature = "devices")]
+                device: None,
                 sources: sources.iter().map(|s| s.name.clone()).collect(),
                 format,
                 pcm: None,
@@ -230,7 +237,9 @@ impl Output {
             #[cfg(feature = "devices")]
             To::Speaker(choice) => {
                 let system = crate::device::system();
-                Box::new(crate::device::open_speaker(system, choice, format)?)
+                let speaker = crate::device::open_speaker(system, choice, format)?;
+                self.written.device = Some(speaker.watch());
+                Box::new(speaker)
             }
             To::Null => Box::new(NullSink::new(format)),
         };

@@ -142,6 +142,11 @@ impl CaptureSource {
         self.samples.occupied_len() / self.format.channels.get()
     }
 
+    /// Frames read so far.
+    pub fn frames_read(&self) -> u64 {
+        self.frame
+    }
+
     /// The stamp of the device's block that the frame read last lies in; `None` before the first.
     pub fn stamp(&self) -> Option<CaptureStamp> {
         self.stamp

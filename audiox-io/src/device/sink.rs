@@ -130,8 +130,12 @@ impl Sink for PlaybackSink {
         while !self.samples.is_empty() && Instant::now() < deadline {
             self.wait();
         }
-        // It still is in the device's own buffers.
-        thread::sleep(self.watch().stats().device_delay.min(PATIENCE));
+        // The last callback's frames still are in the device's own buffers: the first of them is
+        // heard after its delay, the last a quantum later.
+        let stats = self.watch().stats();
+        let rate = stats.obtained.map_or(self.format.rate, |o| o.format.rate);
+        let quantum = rate.duration_of(u64::from(stats.quantum.1));
+        thread::sleep((stats.device_delay + quantum).min(PATIENCE));
         Ok(())
     }
 }

@@ -31,6 +31,7 @@ impl SystemHost {
 
 impl Host for SystemHost {
     fn devices(&self) -> Result<Vec<DeviceInfo>, DeviceError> {
+        hush();
         let host = cpal::default_host();
         let all = host.devices().map_err(|e| failed("the sound system", &e))?;
         let mut found = Vec::new();
@@ -126,6 +127,7 @@ struct Plan {
 
 impl Plan {
     fn new(id: &str, direction: Direction, wish: &Wish) -> Result<Self, DeviceError> {
+        hush();
         let host = cpal::default_host();
         let by_id = cpal::DeviceId::new(host.id(), id);
         let default = match direction {
@@ -504,6 +506,15 @@ fn failed(device: &str, error: &cpal::Error) -> DeviceError {
     let text = error.to_string();
     let text = text.trim_end_matches('.');
     DeviceError::new(kind, device, format!("{text}{advice}"))
+}
+
+/// ALSA's library tells standard error of every device that it tries and that is not there. What
+/// matters of it comes as an error as well. Of this thread, what it said before is forgotten.
+fn hush() {
+    #[cfg(target_os = "linux")]
+    {
+        let _ = alsa::Output::local_error_handler();
+    }
 }
 
 /// Frames converted at once.

@@ -9,7 +9,7 @@ use super::output::round;
 #[cfg(feature = "devices")]
 use super::send::millis;
 #[cfg(feature = "devices")]
-use super::text::{Clock, Short, count};
+use super::text::{Clock, Short, bars, count};
 
 /// The devices that a command uses; none without feature `devices`.
 #[derive(Debug, Default)]
@@ -27,17 +27,23 @@ impl Watched {
         }
     }
 
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.devices.is_empty()
+    }
+
     /// For the live line; nothing while all is well.
     pub(super) fn line(&self) -> Vec<String> {
         let stats = self.devices.iter().map(DeviceWatch::stats);
-        stats
-            .flat_map(|s| {
-                let away = (!s.running).then(|| "device away".to_owned());
-                let xruns = (s.xruns > 0).then(|| format!("xruns {}", s.xruns));
-                [away, xruns]
-            })
-            .flatten()
-            .collect()
+        stats.flat_map(|s| troubles(&s)).collect()
+    }
+
+    /// For the live line where nothing else tells of levels: those, and the troubles.
+    pub(super) fn levels(&self) -> Vec<String> {
+        let stats: Vec<DeviceStats> = self.devices.iter().map(DeviceWatch::stats).collect();
+        let mut parts = vec![bars(stats.iter().map(|s| 20.0 * s.peak.log10()))];
+        parts.extend(stats.iter().flat_map(troubles));
+        parts
     }
 
     /// For the summary, two lines a device.
@@ -56,7 +62,15 @@ impl Watched {
 
 #[cfg(not(feature = "devices"))]
 impl Watched {
+    pub(super) fn is_empty(&self) -> bool {
+        true
+    }
+
     pub(super) fn line(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    pub(super) fn levels(&self) -> Vec<String> {
         Vec::new()
     }
 
@@ -80,6 +94,13 @@ impl Watched {
         }
         streams
     }
+}
+
+#[cfg(feature = "devices")]
+fn troubles(s: &DeviceStats) -> Vec<String> {
+    let away = (!s.running).then(|| "device away".to_owned());
+    let xruns = (s.xruns > 0).then(|| format!("xruns {}", s.xruns));
+    [away, xruns].into_iter().flatten().collect()
 }
 
 #[cfg(feature = "devices")]
@@ -134,6 +155,7 @@ fn describe(s: &DeviceStats) -> Value {
         "buffer_asked": s.obtained.as_ref().map(|o| o.asked_buffer),
         "buffer": s.obtained.as_ref().and_then(|o| o.buffer),
         "running": s.running,
+        "peak_dbfs": (s.peak > 0.0).then(|| 20.0 * s.peak.log10()),
         "callbacks": s.callbacks,
         "frames": s.frames,
         "frames_away": s.frames_away,

@@ -4,6 +4,8 @@
 
 mod bad_input;
 mod compare;
+#[cfg(all(feature = "devices", target_os = "linux"))]
+mod devices;
 mod files;
 mod interrupt;
 mod link;
@@ -14,3 +16,5 @@ mod play;
 mod record;
 mod repair;
 mod support;
+#[cfg(all(feature = "devices", target_os = "linux"))]
+mod virtual_devices;

@@ -77,7 +77,21 @@ impl Running {
     }
 
     pub(crate) fn start_with(args: &[&str], input: Stdio) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_audiox"))
+        Self::spawn(&mut Command::new(env!("CARGO_BIN_EXE_audiox")), args, input)
+    }
+
+    /// With variables of its environment.
+    #[cfg(all(feature = "devices", target_os = "linux"))]
+    pub(crate) fn start_in(
+        env: impl IntoIterator<Item = (&'static str, PathBuf)>,
+        args: &[&str],
+    ) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_audiox"));
+        Self::spawn(command.envs(env), args, Stdio::null())
+    }
+
+    fn spawn(command: &mut Command, args: &[&str], input: Stdio) -> Self {
+        let mut child = command
             .args(args)
             .stdin(input)
             .stdout(Stdio::piped())
