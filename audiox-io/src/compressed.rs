@@ -16,9 +16,12 @@
 //! What cannot be decoded becomes silence of the same length, so that what follows stays in its
 //! place; the source says so by an error at its end, when all the rest has been read. A file that
 //! was cut ends with an error too, and one of which nothing can be decoded for some seconds ends there.
+//!
+//! Of streams that are chained in one Ogg file only the first could be read; such files are refused.
 
 mod demuxer;
 mod mp4;
+mod ogg;
 mod source;
 
 pub use source::CompressedSource;

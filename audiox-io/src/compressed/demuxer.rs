@@ -176,8 +176,10 @@ impl Demuxer {
         let Some(last) = last else {
             return Ok(0);
         };
-        // What the last packet says of its length, it says of what is left of it.
-        let length = usual.filter(|_| !self.trims).unwrap_or(last.dur);
+        // What the last packet says of its length, it says of what is left of it; FLAC's last block
+        // may be shorter than the others.
+        let is_exact = self.trims || self.kind() == FileKind::Flac;
+        let length = usual.filter(|_| !is_exact).unwrap_or(last.dur);
         Ok(self.position(last.pts.saturating_add(length)))
     }
 

@@ -12,6 +12,7 @@ use symphonia::core::packet::Packet;
 
 use super::demuxer::Demuxer;
 use super::mp4::{Edit, read_edit};
+use super::ogg::is_chained;
 use crate::kind::FileKind;
 
 /// A FLAC, MP3, Ogg Vorbis or AAC file, decoded as it is read. The [module](super) tells how.
@@ -88,6 +89,13 @@ impl CompressedSource {
         if matches!(kind, FileKind::Wav | FileKind::OggOpus | FileKind::Other(_)) {
             return Err(SourceError::Unsupported(format!(
                 "{name}: this is {kind}, and neither FLAC, MP3, Vorbis nor AAC"
+            )));
+        }
+        if matches!(kind, FileKind::OggVorbis | FileKind::OggFlac)
+            && is_chained(&mut beside).map_err(io)?
+        {
+            return Err(SourceError::Unsupported(format!(
+                "{name}: several streams are chained in this {kind} file; split it"
             )));
         }
         let stream = MediaSourceStream::new(Box::new(source), Default::default());

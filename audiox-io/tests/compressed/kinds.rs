@@ -45,6 +45,32 @@ fn flac_is_read_bit_for_bit() {
 }
 
 #[test]
+fn flac_whose_header_tells_no_length_is_read_to_its_end() {
+    let made = Made::new(44_100, 2, 60_001);
+    let path = made.file("a.flac", &["-c:a", "flac"]);
+    let mut bytes = std::fs::read(path).unwrap();
+    // The last 36 bits before the checksum of 16 bytes: what an encoder that wrote into a pipe
+    // leaves empty.
+    bytes[21] &= 0xf0;
+    bytes[22..26].fill(0);
+    let mut source = CompressedSource::from_bytes(bytes, "pipe.flac").unwrap();
+    assert_eq!(source.frames_left(), Some(60_001));
+    assert_eq!(rest(&mut source).len(), 2 * 60_001);
+}
+
+#[test]
+fn streams_chained_in_one_ogg_file_are_refused_instead_of_left_out() {
+    let made = Made::new(44_100, 1, 30_000);
+    for (file, codec) in [("a.ogg", "libvorbis"), ("flac.ogg", "flac")] {
+        let one = std::fs::read(made.file(file, &["-c:a", codec])).unwrap();
+        assert!(CompressedSource::from_bytes(one.clone(), file).is_ok());
+        let refused = CompressedSource::from_bytes([&one[..], &one].concat(), file);
+        let text = refused.err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(text.contains("chained") && text.contains("split"), "{text}");
+    }
+}
+
+#[test]
 fn compressed_audio_has_its_length_place_and_quality() {
     for (rate, channels, frames) in [
         (44_100, 2, 100_000),
