@@ -35,7 +35,8 @@ pub struct OpusConfig {
     /// accordingly, and more while receivers report more. Default: 0.
     pub expected_loss: f32,
     /// Deep redundancy: how far back the coarse copy of the past in each packet may reach, up to
-    /// 1.04 s, in steps of 10 ms. Default: zero, none.
+    /// 1.04 s, in steps of 10 ms; further where the sender's plan asks for it later, never less.
+    /// Default: zero, none.
     ///
     /// It needs feature `dred`, one or two channels, packets of 10 to 60 ms, an expected loss
     /// above zero, and bits, which [`fec`](Self::fec) competes for: BENCHMARKS.md says how far it

@@ -27,6 +27,9 @@ pub struct OpusEncoder {
     padded: Box<[f32]>,
     /// Bits a second at most.
     max_bitrate: u32,
+    /// Deep redundancy to be added whatever is planned.
+    #[cfg(feature = "dred")]
+    least_history: Duration,
     /// Loss to be prepared for whatever is reported.
     least_loss: f32,
     in_band: bool,
@@ -64,6 +67,8 @@ impl OpusEncoder {
             lookahead: 0,
             padded: vec![0.0; frames_per_packet * format.channels.get()].into(),
             max_bitrate: config.max_bitrate.unwrap_or(u32::MAX),
+            #[cfg(feature = "dred")]
+            least_history: config.history,
             least_loss: config.expected_loss,
             // Its low-delay mode has none.
             in_band: config.fec != InbandFec::Off && config.application != Application::LowDelay,
@@ -184,6 +189,7 @@ impl Encoder for OpusEncoder {
 
     #[cfg(feature = "dred")]
     fn set_history(&mut self, history: Duration) {
+        let history = history.max(self.least_history);
         let spans = history.min(MAX_HISTORY).as_millis().div_ceil(10);
         // Several streams have none, which is what it answers.
         let _ = self.raw.set(Setting::DredDuration, spans as i32);

@@ -128,6 +128,17 @@ fn redundancy_is_switched_and_sized_while_running() {
     assert_eq!(carried(&mut encoder), 0);
 }
 
+#[test]
+fn redundancy_that_was_asked_for_is_not_planned_away() {
+    let mut encoder = encoder(48, Duration::from_millis(200));
+    encoder.set_history(Duration::ZERO);
+    let sent = payloads(&mut encoder, &speech());
+    let deep = sent
+        .iter()
+        .filter(|p| !OpusPacket::parse(p).unwrap().padding().is_empty());
+    assert!(deep.count() * 2 > sent.len());
+}
+
 /// A decoder in the middle of speech, and payloads after it.
 fn heard(packets: usize) -> (OpusDecoder, Vec<Vec<u8>>) {
     let sent = payloads(&mut encoder(48, Duration::from_millis(500)), &speech());

@@ -24,6 +24,7 @@ pub struct RedEncoder {
     payload_type: u8,
     /// Earlier packets that each can carry, and does.
     most: usize,
+    least: usize,
     distance: usize,
     /// The newest last.
     past: VecDeque<Past>,
@@ -73,6 +74,7 @@ impl RedEncoder {
         Ok(Self {
             payload_type,
             most: distance,
+            least: 0,
             distance,
             past: VecDeque::with_capacity(distance),
             spare: (0..=distance).map(|_| block()).collect(),
@@ -80,6 +82,14 @@ impl RedEncoder {
             max_payload,
             inner,
         })
+    }
+
+    /// Carries `least` earlier packets, as far as there is room, also where
+    /// [`set_copies`](Encoder::set_copies) asks for fewer.
+    #[must_use]
+    pub fn at_least(mut self, least: usize) -> Self {
+        self.least = least.min(self.most);
+        self
     }
 
     fn remember(&mut self, len: usize, frames: usize) {
@@ -160,7 +170,8 @@ impl Encoder for RedEncoder {
 
     fn means(&self) -> Means {
         Means {
-            copies: self.most,
+            // What is fixed is nothing to choose.
+            copies: if self.least < self.most { self.most } else { 0 },
             ..self.inner.means()
         }
     }
@@ -170,7 +181,7 @@ impl Encoder for RedEncoder {
     }
 
     fn set_copies(&mut self, packets: usize) {
-        self.distance = packets.min(self.most);
+        self.distance = packets.clamp(self.least, self.most);
     }
 
     fn set_history(&mut self, history: std::time::Duration) {
@@ -284,7 +295,15 @@ impl Decoder for RedDecoder {
             return self.inner.decode_fec(red.primary(), out);
         }
         let mut at = gap - recovered;
-        self.inner.conceal(&mut out[..at * ch]);
+        let head = &mut out[..at * ch];
+        let deep = match head.is_empty() {
+            true => 0,
+            // The codec's own memory may reach further back than the copies.
+            false => self.inner.recover(red.primary(), gap, head).unwrap_or(0),
+        };
+        if deep == 0 {
+            self.inner.conceal(head);
+        }
         // Where the next frame to be written lies before the packet.
         let mut left = recovered;
         for _ in 0..red::MAX_BLOCKS {
@@ -310,7 +329,20 @@ impl Decoder for RedDecoder {
         }
         out[at * ch..].fill(0.0);
         self.copied += recovered as u64;
-        Ok(recovered)
+        Ok(recovered + deep)
+    }
+
+    fn recover(
+        &mut self,
+        next: &[u8],
+        ahead: usize,
+        out: &mut [f32],
+    ) -> Result<usize, DecodeError> {
+        if ahead == out.len() / self.format().channels.get() {
+            return self.decode_fec(next, out);
+        }
+        let red = self.parse(next)?;
+        self.inner.recover(red.primary(), ahead, out)
     }
 
     fn recovered(&self) -> RecoveredFrames {
@@ -367,6 +399,9 @@ pub struct RedFactory {
     pub payload_type: u8,
     /// Earlier packets that each carries, 1 to 31.
     pub distance: usize,
+    /// Of these, such as are carried whatever is planned
+    /// ([`at_least`](RedEncoder::at_least)).
+    pub least: usize,
     /// Bytes of a payload at most.
     pub max_payload: usize,
 }
@@ -395,7 +430,7 @@ impl CodecFactory for RedFactory {
         }
         let max = self.max_payload.max(len + 1);
         let red = RedEncoder::new(inner, self.payload_type, self.distance, max)?;
-        Ok(Box::new(red))
+        Ok(Box::new(red.at_least(self.least)))
     }
 
     fn decoder(&self, spec: &CodecSpec, frames: usize) -> Result<Box<dyn Decoder>, ConfigError> {
@@ -510,6 +545,77 @@ mod tests {
         assert_eq!(d.decode_fec(&sent[8], &mut part), Ok(FRAMES + 7));
         let whole: Vec<f32> = (6..8).flat_map(block).collect();
         assert_eq!(part, whole[whole.len() - part.len()..]);
+    }
+
+    #[test]
+    fn what_is_fixed_is_neither_chosen_nor_taken_away() {
+        let carried = |encoder: RedEncoder| {
+            let mut encoder = encoder;
+            let mut out = vec![0; 1_400];
+            encoder.set_copies(0);
+            let sent = (0..9).map(|n| {
+                let block = block(n);
+                let len = encoder.encode(AudioRef::new(&block, FORMAT.channels), &mut out);
+                let red = RedPayload::parse(&out[..len.unwrap()]).unwrap();
+                red.redundant().count()
+            });
+            sent.last()
+        };
+        let free = encoder(3, 1_400).unwrap();
+        assert_eq!(free.means().copies, 3);
+        assert_eq!(carried(free), Some(0));
+        let fixed = encoder(3, 1_400).unwrap().at_least(3);
+        assert_eq!(fixed.means().copies, 0);
+        assert_eq!(carried(fixed), Some(3));
+    }
+
+    /// PCM that remembers everything, as 0.5.
+    struct Deep(PcmDecoder);
+
+    impl Decoder for Deep {
+        fn format(&self) -> StreamFormat {
+            self.0.format()
+        }
+
+        fn max_frames(&self) -> usize {
+            self.0.max_frames()
+        }
+
+        fn frames_in(&self, payload: &[u8]) -> Result<usize, DecodeError> {
+            self.0.frames_in(payload)
+        }
+
+        fn decode(&mut self, payload: &[u8], out: &mut [f32]) -> Result<usize, DecodeError> {
+            self.0.decode(payload, out)
+        }
+
+        fn recover(&mut self, _: &[u8], _: usize, out: &mut [f32]) -> Result<usize, DecodeError> {
+            out.fill(0.5);
+            Ok(out.len() / 2)
+        }
+
+        fn decode_fec(&mut self, next: &[u8], out: &mut [f32]) -> Result<usize, DecodeError> {
+            self.recover(next, out.len() / 2, out)
+        }
+
+        fn reset(&mut self) {}
+    }
+
+    #[test]
+    fn the_codecs_own_memory_helps_where_copies_do_not_reach() {
+        let sent = packets(1, 1_400, 12);
+        let inner = Deep(PcmDecoder::new(PcmCoding::L16, FORMAT, FRAMES).unwrap());
+        let mut d = RedDecoder::new(Box::new(inner), 96);
+        let mut out = vec![9.0; 2 * 3 * FRAMES];
+        assert_eq!(d.decode_fec(&sent[8], &mut out), Ok(3 * FRAMES));
+        assert!(out[..4 * FRAMES].iter().all(|s| *s == 0.5));
+        assert_eq!(out[4 * FRAMES..], block(7));
+        assert_eq!(d.recovered().copies, FRAMES as u64);
+        // A part of a longer gap.
+        out.fill(9.0);
+        assert_eq!(d.recover(&sent[8], 9 * FRAMES, &mut out), Ok(3 * FRAMES));
+        assert!(out.iter().all(|s| *s == 0.5));
+        assert_eq!(d.recovered().copies, FRAMES as u64);
     }
 
     #[test]

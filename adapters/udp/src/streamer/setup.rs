@@ -190,15 +190,16 @@ fn codecs(config: &StreamerConfig) -> CodecRegistry {
     if let Endpoint::Rtp(rtp) = &config.to
         && let Some(red) = rtp.red
     {
-        let distance = match red {
-            RedAmount::Auto => RedAmount::MOST,
-            RedAmount::Packets(n) => n,
+        let (least, distance) = match red {
+            RedAmount::Auto => (0, RedAmount::MOST),
+            RedAmount::Packets(n) => (n, n),
         };
         let red = RedFactory {
             codecs: config.codecs.clone(),
             encoding: rtp.codec.clone().unwrap_or(EncodingName::L16),
             payload_type: RtpEndpoint::RED_BLOCKS,
             distance: distance.into(),
+            least: least.into(),
             max_payload: MAX_RED,
         };
         codecs.register(EncodingName::RED, red);
