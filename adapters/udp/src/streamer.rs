@@ -47,6 +47,7 @@ mod stream;
 mod tempo;
 
 pub use handle::StreamerHandle;
+pub(crate) use plan::check_red_type;
 pub use report::{
     AgainReport, RedundancyReport, RepairReport, StreamEnd, StreamReport, StreamerReport,
 };

@@ -71,6 +71,22 @@ fn packets(path: impl AsRef<Path>) -> Vec<Vec<u8>> {
 }
 
 #[test]
+fn packets_of_every_length_are_received() {
+    for ptime in ["2.5", "120"] {
+        let folder = Folder::new();
+        let to = folder.at("heard.wav");
+        let from = "rtp://127.0.0.1:0?codec=opus";
+        let (receiver, ports) = Running::listening(&["recv", from, "--to", &to, "--once"]);
+        let url = format!("rtp://127.0.0.1:{}?codec=opus&ptime={ptime}", ports[0]);
+        let tone = "tone:440,channels=2,length=0.6s";
+        audiox(&["send", tone, "--to", &url, "-q"]).clean();
+        let told = receiver.wait().clean().summary();
+        assert_eq!(told["undecodable"], 0, "{told}");
+        assert_eq!(told["streams"][0]["end_frame"], 28_800, "{told}");
+    }
+}
+
+#[test]
 fn received_opus_is_recorded_as_it_came_with_its_gaps() {
     let folder = Folder::new();
     let codec = ["-c:a", "libopus", "-b:a", "64k"];

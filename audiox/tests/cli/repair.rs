@@ -327,6 +327,38 @@ fn packets_that_carry_earlier_ones_bring_them_back() {
         "rtp://127.0.0.1:9?red=1&ptime=12",
     ]);
     long.fails(2, "shorter ptime");
+    // The blocks' own type.
+    let taken = "rtp://127.0.0.1:9?codec=opus&red=1&pt=119";
+    audiox(&["send", "tone:440,length=1s", "--to", taken]).fails(2, "119");
+    audiox(&["recv", taken, "--to", "null:"]).fails(2, "119");
+}
+
+#[test]
+fn copies_that_were_asked_for_stay_where_the_rest_is_chosen() {
+    let folder = Folder::new();
+    let heard = folder.at("heard.wav");
+    let from = "rtp://127.0.0.1:0?codec=opus&red=2&nack=off";
+    let play = ["play", from, "--to", &heard, "--once", "--latency", "80ms"];
+    let (player, there) = Running::listening(&play);
+    let to = format!("127.0.0.1:{}", there[0]);
+    let listen = "rtp://127.0.0.1:0";
+    let args = [
+        "link", "--listen", listen, "--to", &to, "--loss", "10%", "--seed", "8",
+    ];
+    let (link, here) = Running::listening(&args);
+    let query = "codec=opus&red=2&ptime=20&fec=auto&nack=off";
+    let to = format!("rtp://127.0.0.1:{}?{query}", here[0]);
+    let sent = audiox(&["send", "tone:440,length=3s", "--to", &to, "--json"]);
+    let sent = sent.clean().summary();
+    player.wait().clean();
+    link.interrupt();
+    link.wait();
+    let stream = &sent["streams"][0];
+    let reason = stream["redundancy"]["reason"].as_str().unwrap();
+    assert!(reason.contains("% are lost"), "{sent}");
+    // One copy of 50 kbit/s in 20 ms is 125 bytes.
+    let bytes = stream["bytes"].as_u64().unwrap() / stream["packets"].as_u64().unwrap();
+    assert!(bytes > 300, "{bytes} bytes a packet: {sent}");
 }
 
 #[test]

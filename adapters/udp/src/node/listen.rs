@@ -18,6 +18,7 @@ use audiox_net::sdp::{MediaDescription, PayloadFormat, SessionDescription};
 use audiox_net::udp::{RtcpPort, UdpSocketConfig};
 
 use crate::Error;
+use crate::streamer::check_red_type;
 
 /// One port to receive on, and how to read what comes.
 #[derive(Debug, Clone)]
@@ -101,6 +102,9 @@ impl Listen {
 
     fn rtp(rtp: &RtpEndpoint) -> Result<Self, Error> {
         let format = rtp_format(rtp)?;
+        if rtp.red.is_some() {
+            check_red_type(format.0)?;
+        }
         let blocks = match rtp.at.port {
             // Which it is shows when it is open.
             0 if rtp.repair.scheme == RepairScheme::Rs8m => Some(rtp.repair.port.unwrap_or(0)),
@@ -147,13 +151,23 @@ impl Listen {
     }
 
     fn media(media: &MediaDescription) -> Result<Self, Error> {
-        let formats: Vec<(u8, CodecSpec)> = media
+        let mut formats: Vec<(u8, CodecSpec)> = media
             .formats
             .iter()
             .filter(|f| f.codec.encoding != EncodingName::WINDOW_FEC)
             .filter(|f| f.codec.encoding != EncodingName::RTX)
             .map(|f| (f.payload_type, f.codec.clone()))
             .collect();
+        // What RED carries, its parameters say (RFC 2198 section 5); otherwise it is the first that
+        // fits.
+        let carried: Option<u8> = media
+            .formats
+            .iter()
+            .filter(|f| f.codec.encoding == EncodingName::RED)
+            .find_map(|f| f.fmtp.as_deref()?.split('/').next()?.trim().parse().ok());
+        if let Some(carried) = carried {
+            formats.sort_by_key(|(pt, _)| *pt != carried);
+        }
         // A unicast session description names the receiver, which is this machine; on another
         // address of it the stream is still the same one.
         let host = match media.address {
@@ -262,6 +276,7 @@ impl Listen {
                     encoding: spec.encoding.clone(),
                     payload_type: *payload_type,
                     distance: 1,
+                    least: 0,
                     max_payload: MAX_DATAGRAM,
                 };
                 all.register(EncodingName::RED, factory);
@@ -312,7 +327,9 @@ impl Listen {
                 .formats(registry)?
                 .into_iter()
                 .map(|(payload_type, spec)| {
-                    let longest = MAX_DATAGRAM / spec.channels.get();
+                    // A sample of PCM takes a byte at least; a codec's packets are short and last long.
+                    let longest = (MAX_DATAGRAM / spec.channels.get())
+                        .max(spec.rate.frames_in(LONGEST_PACKET) as usize);
                     Ok(PayloadReader {
                         payload_type,
                         carries: match &spec.encoding {
@@ -458,23 +475,8 @@ fn known() -> String {
 const FIRST_DYNAMIC: u8 = 96;
 /// Longest datagram taken: the originals send blocks of up to 2 048 bytes and more.
 pub(crate) const MAX_DATAGRAM: usize = 9_216;
+/// The longest that Opus has (RFC 7587 section 4.2).
+const LONGEST_PACKET: Duration = Duration::from_millis(120);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn members_of_a_group_do_not_all_ask_for_what_is_lost() {
-        let asks = |address: &str| {
-            let text = format!(
-                "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=a\r\nc=IN IP4 {address}\r\nt=0 0\r\n\
-                 m=audio 5004 RTP/AVPF 96 117\r\na=rtpmap:96 L16/48000/1\r\n\
-                 a=rtpmap:117 rtx/48000\r\na=fmtp:117 apt=96\r\na=rtcp-fb:* nack\r\n"
-            );
-            let listen = Listen::from_sdp(&text.parse().unwrap()).unwrap();
-            listen[0].ingress().retransmission.map(|r| r.types)
-        };
-        assert_eq!(asks("127.0.0.1"), Some(vec![(117, 96)]));
-        assert_eq!(asks("239.1.2.3/1"), None);
-    }
-}
+mod tests;

@@ -154,12 +154,20 @@ impl SessionPlan<'_> {
             .iter()
             .map(|offer| self.stream(offer))
             .collect::<Result<Vec<_>, _>>()?;
-        if let Kind::Rtp { payload_type, .. } = self.kind {
+        if let Kind::Rtp {
+            payload_type,
+            codec,
+            ..
+        } = self.kind
+        {
             let formats: Vec<_> = plans
                 .iter()
                 .map(|p| (p.rtpmap.clone(), p.fmtp.clone()))
                 .collect();
             let types = payload_types(&formats, payload_type)?;
+            if codec == Some(&EncodingName::RED) {
+                types.iter().try_for_each(|pt| check_red_type(*pt))?;
+            }
             for (plan, pt) in plans.iter_mut().zip(types) {
                 plan.payload_type = pt;
             }
@@ -481,6 +489,15 @@ fn payload_types(formats: &[Described], asked: Option<u8>) -> Result<Vec<u8>, Co
         .iter()
         .map(|f| of(f).unwrap_or(FIRST_DYNAMIC))
         .collect())
+}
+
+/// Packets of RED and the blocks in them need a payload type each.
+pub(crate) fn check_red_type(payload_type: u8) -> Result<(), ConfigError> {
+    if payload_type == RtpEndpoint::RED_BLOCKS {
+        let allowed = "with red= this is the type of the blocks; another one";
+        return Err(ConfigError::new("pt", payload_type, allowed));
+    }
+    Ok(())
 }
 
 /// Milliseconds as people write them: `10 ms`, `2.5 ms`.
