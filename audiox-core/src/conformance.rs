@@ -4,6 +4,8 @@
 mod codec;
 mod random;
 mod resampler;
+mod store;
 
 pub use codec::codec;
 pub use resampler::resampler;
+pub use store::segment_store;

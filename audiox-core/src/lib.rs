@@ -44,6 +44,7 @@ pub mod session;
 pub mod sim;
 pub mod source;
 pub mod stats;
+pub mod store;
 pub mod stretch;
 pub mod time;
 pub mod trace;

@@ -6,15 +6,18 @@
 //! | [`RtpTimestamp`], [`SeqNum`] | on the wire, wrapping | sender's media clock |
 //! | [`MediaTime`], [`ExtSeq`] | unwrapped, ordered | sender's media clock |
 //! | [`NtpTime`] | wall-clock time of a capture or a report | sender's wall clock |
+//! | [`UnixTime`] | when something was stored | local wall clock |
 //!
 //! Times of different streams are comparable only through a [`ClockMap`].
 
 mod map;
 mod ntp;
+mod unix;
 mod wrap;
 
 pub use map::ClockMap;
 pub use ntp::NtpTime;
+pub use unix::UnixTime;
 pub use wrap::{ExtSeq, MediaTime, RtpTimestamp, SeqNum, SeqUnwrapper, TimestampUnwrapper};
 
 use std::ops::{Add, AddAssign, Sub};
