@@ -5,7 +5,7 @@
 #   base   make, a linker for Rust, cmake and a C compiler for libopus, ALSA's headers for sound
 #          devices, certificates for the crate registry
 #   test   base + cargo-nextest, ffmpeg and GStreamer (peers of the interop tests), PulseAudio
-#          (virtual sound devices)
+#          (virtual sound devices), Chromium, Node.js and playwright-core (tests of the pages)
 #   lint   base + rustfmt, clippy, a C++ compiler (the fuzz targets must build)
 #   fuzz   base + cargo-fuzz and a C++ compiler
 #
@@ -55,9 +55,15 @@ want_virtual_devices() {
         packages+=(libasound2-plugins)
 }
 
+want_browser() {
+    [ -n "${CHROMIUM:-}" ] || want chromium chromium
+    want nodejs node
+    want npm npm
+}
+
 case $profile in
 base) want_base ;;
-test) want_base; want_peers; want_virtual_devices ;;
+test) want_base; want_peers; want_virtual_devices; want_browser ;;
 lint | fuzz) want_base; want_compiler g++ c++ c++ ;;
 *)
     say "no profile '$profile'; there are base, test, lint and fuzz"
@@ -118,8 +124,22 @@ component() {
     rustup component add "$2" >&2
 }
 
+# What drives the browser, beside the scripts that use it; 9 MB, of which no build knows.
+browser_driver() {
+    local dir
+    dir=$(dirname "$0")/../audiox/tests/browser
+    [ -d "$dir/node_modules/playwright-core" ] && return 0
+    say "installing playwright-core from npm"
+    npm ci --prefix "$dir" --no-audit --no-fund --ignore-scripts --silent >&2 && return 0
+    say "playwright-core could not be installed"
+    return 1
+}
+
 case $profile in
-test) cargo_tool nextest || say "the tests run under cargo test instead" ;;
+test)
+    browser_driver || ok=1
+    cargo_tool nextest || say "the tests run under cargo test instead"
+    ;;
 lint)
     component fmt rustfmt
     component clippy clippy

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 export PATH="$HOME/.cargo/bin:$PATH"
 
 scripts/bootstrap.sh test ||
-    echo "test: going on; interop tests whose peer (ffmpeg, GStreamer) is missing will fail and name it" >&2
+    echo "test: going on; tests whose peer (ffmpeg, GStreamer, a browser) is missing will fail and name it" >&2
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

@@ -20,7 +20,9 @@
 //! own would be the same thing over again.
 
 mod access;
+mod console;
 mod error;
+mod events;
 mod guard;
 mod limits;
 mod metrics;
@@ -29,7 +31,9 @@ mod tls;
 
 pub use access::{Access, Token};
 pub use axum;
+pub use console::{PageFile, page};
 pub use error::HttpError;
+pub use events::{Ending, Events, events};
 pub use guard::refusal;
 pub use limits::Limits;
 pub use metrics::{MetricKind, MetricsSource, MetricsText, Samples};

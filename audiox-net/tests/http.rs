@@ -6,11 +6,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use audiox_net::http::axum::Router;
 use audiox_net::http::axum::routing::{get, post};
+use audiox_net::http::axum::{Extension, Router};
 use audiox_net::http::{
-    Access, HttpApp, HttpConfig, HttpHandle, HttpServer, MetricKind, MetricsSource, MetricsText,
-    Tls, Token,
+    Access, Ending, HttpApp, HttpConfig, HttpHandle, HttpServer, MetricKind, MetricsSource,
+    MetricsText, PageFile, Tls, Token, events, page,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -40,8 +40,18 @@ fn app() -> HttpApp {
                 "done"
             }),
         );
+    let guarded = guarded.route(
+        "/api/events",
+        get(|Extension(ending): Extension<Ending>| async {
+            let mut n = 0;
+            events(ending, Duration::from_millis(5), move |events| {
+                n += 1;
+                events.push("n", n);
+            })
+        }),
+    );
     HttpApp {
-        public: Router::new().route("/", get(|| async { "page" })),
+        public: page(&[PageFile::new("/", "page")]),
         metrics: Some(Arc::new(Figures)),
         ..HttpApp::new(guarded)
     }
@@ -269,4 +279,35 @@ fn what_cannot_be_served_is_refused_with_a_sentence() {
     let taken = HttpConfig::new(first.local_addr());
     let text = HttpServer::bind(taken, app()).unwrap_err().to_string();
     assert!(text.contains(&first.local_addr().to_string()), "{text}");
+}
+
+#[test]
+fn events_go_on_until_the_server_ends_and_do_not_hold_it_up() {
+    let server = serve(config());
+    let to = server.local_addr();
+    let began = std::time::Instant::now();
+    let reader = std::thread::spawn(move || ask(to, "GET /api/events HTTP/1.1"));
+    std::thread::sleep(Duration::from_millis(300));
+    server.stop().unwrap();
+    let (status, answer) = reader.join().unwrap();
+    assert!(began.elapsed() < Duration::from_millis(1_500), "its grace");
+    assert_eq!(status, 200);
+    assert!(answer.contains("text/event-stream"), "{answer}");
+    assert!(answer.contains("event: n\ndata: 1\n\n"), "{answer}");
+    assert!(answer.contains("event: n\ndata: 3\n\n"), "{answer}");
+}
+
+#[test]
+fn pages_bring_the_files_that_all_share() {
+    let server = serve(with_token());
+    for (path, kind) in [
+        ("/", "text/html"),
+        ("/console/base.css", "text/css"),
+        ("/console/api.js", "text/javascript"),
+        ("/console/icon.svg", "image/svg+xml"),
+    ] {
+        let (status, answer) = ask(server.local_addr(), &format!("GET {path} HTTP/1.1"));
+        assert_eq!(status, 200, "{path}");
+        assert!(answer.contains(kind), "{answer}");
+    }
 }

@@ -1,11 +1,13 @@
 //! The command line: what is asked for, and what is told about it.
 
 mod compare;
+mod config;
 #[cfg(feature = "devices")]
 mod devices;
 mod doctor;
 mod encoding;
 mod failure;
+mod fanout;
 mod interrupt;
 mod link;
 #[cfg(feature = "devices")]
@@ -18,6 +20,7 @@ mod plot;
 mod recv;
 mod replay;
 mod send;
+mod serve;
 mod sidecar;
 mod sim;
 mod text;
@@ -32,6 +35,7 @@ use std::process::ExitCode;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
+use config::Refused;
 use failure::Failure;
 use output::{Mode, Output};
 
@@ -70,6 +74,7 @@ enum Command {
     Send(Box<send::SendArgs>),
     Recv(Box<recv::RecvArgs>),
     Play(Box<play::PlayArgs>),
+    Fanout(Box<fanout::FanoutArgs>),
     #[cfg(feature = "devices")]
     Devices(devices::DevicesArgs),
     #[cfg(feature = "devices")]
@@ -84,9 +89,10 @@ enum Command {
 
 /// Runs the command and says how it went.
 pub(crate) fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match config::parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
-        Err(e) => return usage::explain(&e),
+        Err(Refused::Usage { error, file }) => return usage::explain(&error, file.as_deref()),
+        Err(Refused::File(failure)) => return failure.report(),
     };
     start_tracing(cli.common.verbose);
     match run(cli) {
@@ -105,6 +111,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Send(args) => send::run(*args, Output::new(mode)),
         Command::Recv(args) => recv::run(*args, Output::new(mode)),
         Command::Play(args) => play::run(*args, Output::new(mode)),
+        Command::Fanout(args) => fanout::run(*args, Output::new(mode)),
         #[cfg(feature = "devices")]
         Command::Devices(args) => devices::run(&args, &Output::new(mode)),
         #[cfg(feature = "devices")]
@@ -138,5 +145,6 @@ Examples:
   audiox recv session.sdp --to multitrack.wav
   audiox play session.sdp --to heard.wav --profile interactive --trace call.trace
   audiox send tone:440 --to rtp://127.0.0.1:5004
+  audiox fanout mic:stage --clients clients.json
 
 Exit codes: 0 done (also after one Ctrl-C), 1 failed, 2 wrong usage, 130 after a second Ctrl-C.";

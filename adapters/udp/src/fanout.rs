@@ -35,6 +35,8 @@
 mod client;
 mod engine;
 mod error;
+#[cfg(feature = "http")]
+pub mod http;
 mod lane;
 mod list;
 mod snapshot;
@@ -44,7 +46,9 @@ mod tend;
 pub use client::{ClientSpec, ClientWire};
 pub use error::FanoutError;
 pub use list::ClientList;
-pub use snapshot::{ClientSnapshot, FanoutSnapshot, FanoutState, FileSnapshot, LevelSnapshot};
+pub use snapshot::{
+    ClientSnapshot, FanoutLevels, FanoutSnapshot, FanoutState, FileSnapshot, LevelSnapshot,
+};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -168,8 +172,10 @@ struct Inner {
     session: Option<Session>,
     sessions: u64,
     state: FanoutState,
-    /// The list's text as the file has it, as far as known.
+    /// The file's text, as far as known.
     stored: Option<String>,
+    /// The list in it, where it is one.
+    saved: Option<ClientList>,
     file_error: Option<String>,
 }
 
@@ -219,6 +225,7 @@ impl Fanout {
             .file
             .as_ref()
             .and_then(|f| std::fs::read_to_string(f).ok());
+        let saved = stored.as_ref().and_then(|t| ClientList::parse(t).ok());
         let shared = Arc::new(Shared {
             config,
             clock: Clock::new(),
@@ -231,6 +238,7 @@ impl Fanout {
                 sessions: 0,
                 state: FanoutState::Stopped,
                 stored,
+                saved,
                 file_error: None,
             }),
             turn: Mutex::new(()),
@@ -359,6 +367,7 @@ impl Fanout {
         let mut inner = self.shared.lock();
         inner.list.save(file)?;
         inner.stored = Some(inner.list.to_text());
+        inner.saved = Some(inner.list.clone());
         inner.file_error = None;
         drop(inner);
         self.shared.touch();
@@ -377,6 +386,11 @@ impl Fanout {
     pub fn snapshot(&self) -> FanoutSnapshot {
         self.shared.lock().note_end();
         snapshot::take(&self.shared)
+    }
+
+    /// The levels alone, for meters.
+    pub fn levels(&self) -> FanoutLevels {
+        snapshot::levels(&self.shared)
     }
 
     /// A number that grows whenever something was changed, by hand or by file.
@@ -471,11 +485,13 @@ impl Shared {
         let taken = match parsed {
             Ok(list) => {
                 inner.file_error = None;
+                inner.saved = Some(list.clone());
                 inner.take_over(list);
                 Ok(())
             }
             Err(e) => {
                 inner.file_error = Some(e.to_string());
+                inner.saved = None;
                 Err(e)
             }
         };

@@ -8,10 +8,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::guard::{self, Shared};
-use super::{HttpApp, HttpConfig, HttpError, Limits};
+use super::{Ending, HttpApp, HttpConfig, HttpError, Limits};
 
 /// A server that is bound and not yet serving.
 pub struct HttpServer {
@@ -33,6 +33,7 @@ pub struct HttpServer {
     limits: Limits,
     shared: Arc<Shared>,
     router: Router,
+    end: watch::Sender<bool>,
 }
 
 impl HttpServer {
@@ -54,9 +55,11 @@ impl HttpServer {
             .guarded
             .merge(metrics_route(shared.clone()))
             .layer(from_fn_with_state(shared.clone(), guard::token));
+        let (end, ending) = Ending::new();
         let router = Router::new()
             .merge(app.public)
             .merge(guarded)
+            .layer(Extension(ending))
             .fallback(not_found)
             // The guard has a limit for all bodies, streamed ones too.
             .layer(DefaultBodyLimit::disable())
@@ -73,6 +76,7 @@ impl HttpServer {
             limits: config.limits,
             shared,
             router,
+            end,
         })
     }
 
@@ -138,6 +142,7 @@ impl HttpServer {
             });
         }
         drop(listener);
+        let _ = self.end.send(true);
         let _ = ending.send(());
         let _ = timeout(self.limits.grace, ending.closed()).await;
         Ok(())

@@ -1,5 +1,6 @@
 //! Wrong usage in one line, as every other failure.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -7,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use super::failure::say;
 
 /// Prints help or version where that was asked for, else what is wrong with the command line.
-pub(super) fn explain(error: &clap::Error) -> ExitCode {
+pub(super) fn explain(error: &clap::Error, file: Option<&Path>) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             // A reader that has gone does not need the help.
@@ -19,15 +20,15 @@ pub(super) fn explain(error: &clap::Error) -> ExitCode {
             ExitCode::from(2)
         }
         _ => {
-            say(&one_line(error));
+            say(&one_line(error, file));
             ExitCode::from(2)
         }
     }
 }
 
 /// The error's own words, without its usage and hints for further reading, but with where to
-/// find them.
-fn one_line(error: &clap::Error) -> String {
+/// find them. `file` gave options too.
+pub(super) fn one_line(error: &clap::Error, file: Option<&Path>) -> String {
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let words = text
@@ -57,7 +58,10 @@ fn one_line(error: &clap::Error) -> String {
         _ => None,
     };
     let command = command.map_or_else(String::new, |c| format!(" {c}"));
-    format!("{}; see `audiox{command} --help`", lines.join(" "))
+    let also = file.map_or_else(String::new, |file| {
+        format!(" (options are from {} too)", file.display())
+    });
+    format!("{}{also}; see `audiox{command} --help`", lines.join(" "))
 }
 
 #[cfg(test)]
@@ -79,7 +83,7 @@ mod tests {
             ("audiox send --to null: a --gain loud", vec!["loud", "-6dB"]),
         ] {
             let error = Cli::try_parse_from(line.split(' ')).unwrap_err();
-            let text = one_line(&error);
+            let text = one_line(&error, None);
             assert!(!text.contains('\n'), "{text}");
             for part in parts {
                 assert!(text.contains(part), "{line}: {text}");

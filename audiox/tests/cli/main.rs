@@ -3,9 +3,11 @@
 #![cfg(feature = "cli")]
 
 mod bad_input;
+mod browser;
 mod compare;
 #[cfg(all(feature = "devices", target_os = "linux"))]
 mod devices;
+mod fanout;
 mod files;
 mod interrupt;
 mod link;

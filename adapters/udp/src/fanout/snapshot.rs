@@ -59,6 +59,16 @@ pub struct FanoutSnapshot {
     pub clients: Vec<ClientSnapshot>,
 }
 
+/// The levels of a moment.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct FanoutLevels {
+    /// Each of the source's channels; empty while it does not stream.
+    pub channels: Vec<LevelSnapshot>,
+    /// Each client, in the list's order.
+    pub clients: Vec<LevelSnapshot>,
+}
+
 /// A level, linear, full scale 1.0: rising at once, falling 20 dB in 1.5 s.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct LevelSnapshot {
@@ -142,9 +152,25 @@ pub(super) fn take(shared: &Shared) -> FanoutSnapshot {
         file: FileSnapshot {
             path: file.map(|f| f.display().to_string()),
             error: inner.file_error.clone(),
-            unsaved: file.is_some() && inner.stored.as_ref() != Some(&inner.list.to_text()),
+            unsaved: file.is_some() && inner.saved.as_ref() != Some(&inner.list),
         },
         clients: clients.collect(),
+    }
+}
+
+pub(super) fn levels(shared: &Shared) -> FanoutLevels {
+    let inner = shared.lock();
+    let channels = match &inner.session {
+        Some(session) => session.board.meters.iter().map(Meter::level).collect(),
+        None => Vec::new(),
+    };
+    let client = |name: &str| match inner.clients.get(name) {
+        Some(client) if client.link == Link::Up => client.status.meter.level(),
+        _ => Level::default(),
+    };
+    FanoutLevels {
+        channels: channels.into_iter().map(Into::into).collect(),
+        clients: inner.list.names().map(client).map(Into::into).collect(),
     }
 }
 

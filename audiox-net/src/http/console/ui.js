@@ -1,0 +1,91 @@
+// Elements, messages and dialogs.
+
+/** An element with its properties, attributes, listeners (`onclick`) and children. */
+export function h(tag, props = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (name.startsWith('on')) element.addEventListener(name.slice(2), value);
+    else if (name in element && typeof value !== 'string') element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+export const $ = (selector, root = document) => root.querySelector(selector);
+
+/** Sets an element's text, and touches nothing where it stands there already. */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** A message that passes; read out by screen readers. */
+export function say(text, kind = 'good') {
+  const region = $('#messages') ?? document.body.appendChild(
+    h('div', { id: 'messages', role: 'status', 'aria-live': 'polite' }),
+  );
+  const message = h('p', { class: `message ${kind}` }, text);
+  region.append(message);
+  setTimeout(() => message.remove(), kind === 'bad' ? 9000 : 3500);
+}
+
+/** Asks for a token; resolves to it. */
+export function askToken(reason) {
+  return new Promise((answer) => {
+    const input = h('input', {
+      type: 'password', name: 'token', required: true, autocomplete: 'current-password',
+    });
+    const dialog = h('dialog', { class: 'narrow', 'aria-labelledby': 'token-title' },
+      h('form', { method: 'dialog' },
+        h('h2', { id: 'token-title' }, 'Access token'),
+        h('p', { class: 'hint' }, 'This page is protected. Ask whoever runs it for a token.'),
+        h('label', {}, 'Token', input),
+        h('p', { class: 'error', role: 'alert' }, reason),
+        h('footer', {}, h('button', { class: 'primary' }, 'Sign in'))));
+    // There is nothing to see without one.
+    dialog.addEventListener('cancel', (event) => event.preventDefault());
+    dialog.addEventListener('close', () => {
+      dialog.remove();
+      answer(input.value.trim());
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+/** Asks whether to go on; resolves to true or false. */
+export function confirm(question, action) {
+  return new Promise((answer) => {
+    const dialog = h('dialog', { class: 'narrow' },
+      h('form', { method: 'dialog' },
+        h('p', {}, question),
+        h('footer', {},
+          h('button', { value: '' }, 'Cancel'),
+          h('button', { value: 'yes', class: 'danger' }, action))));
+    dialog.addEventListener('close', () => {
+      dialog.remove();
+      answer(dialog.returnValue === 'yes');
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+/** The text as a sentence begins. */
+export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** 12 345 678 as 12.3 M. */
+export function short(number) {
+  for (const [unit, size] of [['G', 1e9], ['M', 1e6], ['k', 1e4]]) {
+    if (number >= size) return `${(number / (unit === 'k' ? 1e3 : size)).toFixed(1)} ${unit}`;
+  }
+  return String(number);
+}
+
+/** Seconds as 1:02:03. */
+export function clock(seconds) {
+  const s = Math.floor(seconds);
+  const two = (n) => String(n).padStart(2, '0');
+  const minutes = `${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
+  return s < 3600 ? minutes : `${Math.floor(s / 3600)}:${minutes}`;
+}
