@@ -3,12 +3,63 @@
 
 use std::env;
 use std::net::UdpSocket;
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use audiox_core::format::{Channels, SampleFormat, SampleRate, StreamFormat};
-use audiox_core::source::Sink;
-use audiox_io::wav::WavSink;
+use audiox_core::source::{Sink, Source};
+use audiox_io::wav::{WavSink, WavSource};
+
+fn program(name: &str) -> PathBuf {
+    let test = env::current_exe().unwrap();
+    let built = test.ancestors().nth(2).unwrap();
+    built.join("examples").join(name)
+}
+
+#[test]
+fn player_plays_datagrams_of_1024_frames_as_they_come() {
+    assert!(include_str!("../examples/player.rs").lines().count() <= 60);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("heard.wav");
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = taken.local_addr().unwrap();
+    drop(taken);
+    let playing = Command::new(program("player"))
+        .arg(format!("udp://{to}?rate=44100&channels=1&chunk=1024"))
+        .arg(&file)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It listens as soon as it has made its file.
+    while !file.exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let start = std::time::Instant::now();
+    for n in 0..86u32 {
+        let samples = (n * 1_024..(n + 1) * 1_024).flat_map(|i| {
+            let turn = (i % 100) as f32 / 100.0 * std::f32::consts::TAU;
+            ((turn.sin() * 8_000.0) as i16).to_le_bytes()
+        });
+        sender.send_to(&samples.collect::<Vec<u8>>(), to).unwrap();
+        let next = Duration::from_nanos(u64::from(n + 1) * 1_024_000_000_000 / 44_100);
+        std::thread::sleep(next.saturating_sub(start.elapsed()));
+    }
+    let output = playing.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}");
+    let mut heard = WavSource::open(&file).unwrap();
+    let mut samples = vec![0.0; 44_100 * 5];
+    let mut frames = 0;
+    while let n @ 1.. = heard.read(&mut samples[frames..]).unwrap() {
+        frames += n;
+    }
+    // 441 times a second from below zero, for two seconds.
+    let rising = samples.windows(2).filter(|s| s[0] < 0.0 && s[1] >= 0.0);
+    let periods = rising.count();
+    assert!((820..=900).contains(&periods), "{periods}, {said}");
+}
 
 #[test]
 fn stream_folder_sends_every_file_of_a_folder_byte_for_byte() {
@@ -24,13 +75,7 @@ fn stream_folder_sends_every_file_of_a_folder_byte_for_byte() {
     }
     let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = receiver.local_addr().unwrap().port();
-    let test = env::current_exe().unwrap();
-    let program = test
-        .ancestors()
-        .nth(2)
-        .unwrap()
-        .join("examples/stream_folder");
-    let output = Command::new(program)
+    let output = Command::new(program("stream_folder"))
         .arg(folder.path())
         .arg(format!("udp://127.0.0.1:{port}"))
         .output()

@@ -9,6 +9,8 @@ mod compare;
 mod devices;
 mod fanout;
 mod files;
+#[cfg(all(feature = "devices", target_os = "linux"))]
+mod heard;
 mod interrupt;
 mod link;
 mod media;

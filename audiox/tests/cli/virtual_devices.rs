@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::Folder;
+use crate::support::{Folder, Outcome, Running};
 
 /// PulseAudio with a speaker and a microphone that are not there, reached through ALSA.
 ///
@@ -83,8 +83,13 @@ impl VirtualDevices {
         devices
     }
 
+    /// Starts the command where these devices are.
+    pub(crate) fn run(&self, args: &[&str]) -> Running {
+        Running::start_in(self.env(), args)
+    }
+
     /// What a program has to know to find the devices.
-    pub(crate) fn env(&self) -> [(&'static str, PathBuf); 2] {
+    fn env(&self) -> [(&'static str, PathBuf); 2] {
         [
             ("ALSA_CONFIG_PATH", self.folder.path("asound.conf")),
             (
@@ -122,6 +127,14 @@ impl VirtualDevices {
         let said = String::from_utf8_lossy(&done.stdout).into_owned();
         done.status.success().then_some(said)
     }
+}
+
+/// Presses Ctrl-C and waits.
+pub(crate) fn stopped(running: Running) -> Outcome {
+    running.interrupt();
+    let outcome = running.wait();
+    assert_eq!(outcome.code, 0, "{}", outcome.err);
+    outcome
 }
 
 impl Drop for VirtualDevices {
