@@ -5,6 +5,7 @@
 //! | [`Playback`] | a device pulls its frames straight from a [`Pull`], in its own callback |
 //! | [`Capture`] | a device's frames, stamped with the time of their capture, as a [`Source`] |
 //! | [`PlaybackSink`] | a speaker for whoever pushes: a [`Sink`] |
+//! | [`Duplex`] | a microphone and a speaker that run together |
 //! | [`measure_loopback`] | how long sound takes out of one device and into another |
 //! | [`Host`] | where devices come from: the system ([`SystemHost`]) or a test ([`FakeHost`]) |
 //!
@@ -33,6 +34,7 @@ mod adapt;
 mod capture;
 mod choose;
 mod counters;
+mod duplex;
 mod error;
 mod fake;
 mod host;
@@ -46,6 +48,7 @@ mod system;
 pub use capture::{Capture, CaptureSource, CaptureStamp};
 pub use choose::{DeviceName, choose};
 pub use counters::{DevicePriority, DeviceStats, DeviceWatch};
+pub use duplex::Duplex;
 pub use error::{DeviceError, DeviceErrorKind};
 pub use fake::{FakeDevice, FakeHost};
 pub use host::{

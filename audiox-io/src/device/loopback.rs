@@ -23,9 +23,10 @@ use ringbuf::{HeapCons, HeapProd, HeapRb};
 use super::capture::{Capture, CaptureSource, CaptureStamp};
 use super::choose::DeviceName;
 use super::counters::DeviceStats;
+use super::duplex::Duplex;
 use super::error::{DeviceError, DeviceErrorKind};
 use super::host::{Host, TimeSource, Wish};
-use super::playback::{Playback, PlaybackConfig};
+use super::playback::PlaybackConfig;
 
 /// What a measurement is made with.
 #[derive(Clone)]
@@ -94,7 +95,7 @@ pub struct LoopbackReport {
     pub played: usize,
     /// Round trips of those that came back, in the order they were played.
     pub round_trips: Vec<Duration>,
-    /// The format of both.
+    /// The format of the input.
     pub format: StreamFormat,
     /// Largest magnitude captured, linear.
     pub loudest: f32,
@@ -128,32 +129,33 @@ pub fn measure_loopback(
     let wrong =
         |e: ConfigError| DeviceError::new(DeviceErrorKind::Unsupported, "loopback", e.to_string());
     config.validate().map_err(wrong)?;
-    let capture = Capture {
-        wish: config.wish,
-        ..Capture::new(config.input.clone(), config.time.clone())
-    };
-    let input = capture.start(host.clone())?;
-    let format = input.format();
-    let (told, tell) = HeapRb::new(64).split();
-    let click = Click {
-        format,
-        every: format.rate.frames_in(config.every),
-        left: config.impulses,
-        level: config.level,
-        // Time for both devices to find their pace.
-        next: format.rate.frames_in(SETTLE),
-        frame: 0,
-        told,
-    };
-    let playback = PlaybackConfig {
-        device: config.output.clone(),
-        wish: Wish {
-            buffer: config.wish.buffer,
-            ..Wish::format(format)
+    let duplex = Duplex {
+        input: Capture {
+            wish: config.wish,
+            ..Capture::new(config.input.clone(), config.time.clone())
         },
-        time: config.time.clone(),
+        output: PlaybackConfig {
+            device: config.output.clone(),
+            wish: config.wish,
+            time: config.time.clone(),
+        },
     };
-    let playback = Playback::start(host, playback, move |_| Box::new(click))?;
+    let (told, tell) = HeapRb::new(64).split();
+    let (every, left, level) = (config.every, config.impulses, config.level);
+    let (input, playback) = duplex.start(host, move |_, format| {
+        let rate = format.rate;
+        Box::new(Click {
+            format,
+            every: rate.frames_in(every),
+            left,
+            level,
+            // Time for both devices to find their pace.
+            next: rate.frames_in(SETTLE),
+            frame: 0,
+            told,
+        })
+    })?;
+    let format = input.format();
     let mut search = Search {
         input,
         tell,

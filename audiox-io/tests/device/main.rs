@@ -4,3 +4,6 @@
 mod capture;
 mod playback;
 mod support;
+mod together;
+#[cfg(target_os = "linux")]
+mod waits;

@@ -109,8 +109,12 @@ fn an_unplugged_device_is_stood_in_for_and_taken_again() {
             given.load(Ordering::Relaxed) > before + 2_400
         });
         assert!(ask(&host, "a", 480, 2).is_none());
+        let away = watch.stats().frames_away;
         host.plug(speaker("a"));
         until("reopened", || watch.stats().reopened == 1);
+        // Within a second, by the frames that it was stood in for.
+        let away = watch.stats().frames_away - away;
+        assert!(away < 48_000, "{away}");
         let before = given.load(Ordering::Relaxed);
         let out = ask(&host, "a", 480, 2).unwrap();
         assert_eq!(out[0], number(before), "the stream goes on where it is");

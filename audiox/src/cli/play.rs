@@ -139,6 +139,15 @@ pub(super) fn on_speaker(
     let playing = audiox::device::play_on(audiox::device::system(), choice, config)?;
     let is = &playing.obtained;
     tracing::debug!(device = is.name, format = %is.format, buffer = ?is.buffer, "speaker");
+    let wish = &choice.wish;
+    if wish.rate.is_some_and(|rate| rate != is.format.rate)
+        || wish.channels.is_some_and(|n| n != is.format.channels)
+    {
+        output.notice(format_args!(
+            "{} has no such format; the nearest is {}",
+            is.name, is.format
+        ))?;
+    }
     let rate = is.format.rate;
     let watched = Watched::new([playing.watch]);
     go_on(playing.player, rate, &watched, &interrupt, output)

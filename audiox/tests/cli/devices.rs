@@ -31,6 +31,13 @@ fn devices_are_listed_and_wrong_names_say_which_there_are() {
     }
     let args = ["send", "tone:440", "--to", "speaker:headset"];
     devices.run(&args).wait().fails(2, "virtual out");
+    // What a device has not, the nearest stands in for, and that is said.
+    let url = format!("udp://127.0.0.1:{}?rate=48000", free_ports());
+    let to = "speaker:out,channels=64";
+    let played = devices.run(&["recv", &url, "--to", to, "--duration", "200ms"]);
+    let played = played.wait();
+    assert_eq!(played.code, 0, "{}", played.err);
+    assert!(played.err.contains("the nearest is"), "{}", played.err);
 }
 
 #[test]
