@@ -300,4 +300,4 @@ fn kind<T: std::fmt::Debug>(result: Result<T, StoreError>) -> StoreErrorKind {
 }
 
 const START: UnixTime = UnixTime::from_nanos(1_700_000_000_123_456_789);
-const LONG: u64 = 530;
+const LONG: u64 = 300;
