@@ -21,6 +21,8 @@ pub struct BlockDecoder {
     sum: Box<[u8]>,
     /// The newest block's number.
     newest: Option<u16>,
+    /// That of the newest block with a source packet.
+    sourced: u16,
     /// Brought back and not polled for: block number and symbol.
     recovered: VecDeque<(u16, u8)>,
     stats: BlockDecoderStats,
@@ -66,6 +68,7 @@ impl BlockDecoder {
             symbols: vec![0; Self::BLOCKS * MAX_SYMBOLS * MAX_DATAGRAM].into_boxed_slice(),
             sum: vec![0; MAX_DATAGRAM].into_boxed_slice(),
             newest: None,
+            sourced: 0,
             recovered: VecDeque::with_capacity(Self::BLOCKS * MAX_SYMBOLS),
             stats: BlockDecoderStats::default(),
         }
@@ -79,6 +82,9 @@ impl BlockDecoder {
         // A little late, or the sender has started over.
         if self.newest.is_none() || !(-MAX_LATE..=0).contains(&ahead) {
             self.advance(number);
+            self.sourced = number;
+        } else if (1..=AHEAD).contains(&number.wrapping_sub(self.sourced)) {
+            self.sourced = number;
         }
         if id.symbol < id.source && (RTP_HEADER..=MAX_DATAGRAM).contains(&packet.len()) {
             self.take(id, packet);
@@ -98,7 +104,10 @@ impl BlockDecoder {
         match self.newest {
             // Source packets decide where in the stream we are; all those of a few blocks can be
             // lost, or still be on their way.
-            Some(newest) if (1..=AHEAD).contains(&number.wrapping_sub(newest)) => {
+            Some(newest)
+                if (1..=AHEAD).contains(&number.wrapping_sub(newest))
+                    && (1..=AHEAD).contains(&number.wrapping_sub(self.sourced)) =>
+            {
                 self.advance(number);
             }
             Some(_) => {}

@@ -407,6 +407,35 @@ fn a_sender_that_starts_over_is_followed_and_stragglers_are_not() {
 }
 
 #[test]
+fn repair_packets_alone_lead_no_further_than_two_blocks_ahead() {
+    let packets: Vec<Vec<u8>> = (0..24).map(|n| packet(n, 40)).collect();
+    let all = sent(&mut encoder(4, 500, 7), &packets);
+    let mut decoder = BlockDecoder::new(Points::OpenFec);
+    handle(&mut decoder, &all[0]);
+    // Somebody makes them up, each a block further ahead.
+    for block in 8..90 {
+        let id = PayloadId {
+            block,
+            symbol: 4,
+            source: 4,
+        };
+        let mut forged = [0x80; PayloadId::LEN + 30];
+        id.write(forged.first_chunk_mut().unwrap());
+        decoder.handle_repair(&forged).unwrap();
+    }
+    // A packet of each block is lost; the forged ones came first in two of them.
+    let mut back = Vec::new();
+    for (i, sent) in all.iter().enumerate().skip(1) {
+        if i % 6 != 1 {
+            handle(&mut decoder, sent);
+        }
+        back.extend(recovered(&mut decoder));
+    }
+    let lost = [0, 3, 4, 5].map(|block| packets[4 * block + 1].clone());
+    assert_eq!(back, lost);
+}
+
+#[test]
 fn what_is_at_odds_with_its_block_is_left_out() {
     let mut decoder = BlockDecoder::new(Points::OpenFec);
     let all = sent(

@@ -23,6 +23,8 @@ pub struct WindowDecoder {
     lens: Box<[u16]>,
     /// One past the newest packet number known of.
     end: Option<u64>,
+    /// The newest source packet that arrived: repair packets alone do not lead away from it.
+    newest: Option<u64>,
     matrix: Matrix,
     recovered: VecDeque<u64>,
     sum: Box<[u8]>,
@@ -57,6 +59,7 @@ impl WindowDecoder {
             symbols: vec![0; Self::SPAN * MAX_SYMBOL].into_boxed_slice(),
             lens: vec![0; Self::SPAN].into_boxed_slice(),
             end: None,
+            newest: None,
             matrix: Matrix::new(Self::ROWS, Self::SPAN, MAX_SYMBOL),
             recovered: VecDeque::with_capacity(Self::SPAN),
             sum: vec![0; MAX_SYMBOL].into_boxed_slice(),
@@ -70,6 +73,7 @@ impl WindowDecoder {
         if seq_and_ssrc(datagram) != Some((seq.0 as u16, self.ssrc)) || !self.reach(seq.0) {
             return;
         }
+        self.newest = self.newest.max(Some(seq.0));
         let slot = slot(seq.0);
         if self.lens[slot] != 0 {
             return;
@@ -93,11 +97,10 @@ impl WindowDecoder {
         let (header, sum) =
             RepairHeader::parse(payload).inspect_err(|_| self.stats.refused += 1)?;
         // Numbers are unwrapped by source packets, so one has to be there first.
-        let Some(end) = self.end.filter(|_| header.ssrc == self.ssrc) else {
+        let Some(newest) = self.newest.filter(|_| header.ssrc == self.ssrc) else {
             self.stats.refused += 1;
             return Ok(());
         };
-        let newest = end.wrapping_sub(1);
         let ahead = header.first.wrapping_sub(newest as u16) as i16;
         let Some(first) = newest.checked_add_signed(ahead.into()) else {
             self.stats.refused += 1;
@@ -157,7 +160,7 @@ impl WindowDecoder {
 
     /// Another timeline: nothing before belongs to what follows.
     pub fn reset(&mut self) {
-        self.end = None;
+        (self.end, self.newest) = (None, None);
         self.lens.fill(0);
         self.recovered.clear();
         self.matrix.clear(0);

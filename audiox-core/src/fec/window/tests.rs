@@ -71,6 +71,41 @@ fn packets_of_any_length_come_back_as_they_were_across_the_wrap_of_numbers() {
 }
 
 #[test]
+fn repair_packets_alone_lead_no_further_than_a_window_ahead() {
+    let mut decoder = WindowDecoder::new(SSRC);
+    let all = sent(1_000, 1_040, 4, 1_000, 60);
+    let mut out = [0; MAX_DATAGRAM];
+    let mut back = 0;
+    for (i, (n, bytes)) in all.iter().enumerate() {
+        // Somebody makes them up, each further ahead than the last.
+        for k in 1..20u16 {
+            if i != 2 {
+                break;
+            }
+            let header = RepairHeader {
+                ssrc: SSRC,
+                first: 1_001 + k * 90,
+                packets: MAX_WINDOW as u8,
+                key: 3,
+            };
+            let mut forged = [0x55; RepairHeader::LEN + 40];
+            header.write(forged.first_chunk_mut().unwrap());
+            decoder.handle_repair(&forged).unwrap();
+        }
+        match *n {
+            u64::MAX => decoder.handle_repair(bytes).unwrap(),
+            n if n % 5 == 3 => {}
+            n => decoder.handle_source(ExtSeq(n), bytes),
+        }
+        while let Some((seq, len)) = decoder.poll_recovered(&mut out) {
+            assert_eq!(out[..len], packet(seq.0, 60));
+            back += 1;
+        }
+    }
+    assert_eq!(back, 8);
+}
+
+#[test]
 fn any_as_many_repair_packets_bring_back_a_burst_in_their_window() {
     // Sixteen packets, then sixteen repair packets that cover all of them: any choice will do.
     let mut encoder = WindowEncoder::new(16, 0).unwrap();
