@@ -210,7 +210,11 @@ pub fn open_file(path: impl AsRef<Path>) -> Result<OpenSource, SourceError> {
         FileKind::OggOpus => {
             let packets = OpusFileReader::open(path)?;
             // More channels are `multiopus` in RTP, whose streams are in another order.
-            let plain = packets.head().mapping.family() == 0 && packets.head().gain == 0;
+            // Nor does RTP know gains, or beginnings that are not heard: of an encoder's delay they
+            // may be, or what a decoder needs to find its state (RFC 7845 section 4.6).
+            let plain = packets.heads().all(|head| {
+                head.mapping.family() == 0 && head.gain == 0 && head.pre_skip <= 80 * 48
+            });
             Ok(OpenSource {
                 opus: plain.then_some(packets),
                 ..audiox_opus::OpusSource::open(path)?.into()

@@ -1,8 +1,10 @@
 //! Wire formats: what was read can be written again, byte for byte.
 
+use crate::codec::{Decoder, PcmCoding, PcmDecoder, RedDecoder};
 use crate::fec::block::{BlockConfig, BlockDecoder, BlockEncoder, PayloadId, Points};
 use crate::fec::symbol::MAX_DATAGRAM;
 use crate::fec::window::WindowDecoder;
+use crate::format::{Channels, SampleRate, StreamFormat};
 use crate::packet::raw::RawFraming;
 use crate::packet::red::{self, RedPayload};
 use crate::packet::rtcp::{
@@ -37,7 +39,8 @@ pub fn rtp(data: &[u8]) {
     );
 }
 
-/// RED: parse → write → equal bytes.
+/// RED: parse → write → equal bytes; and its decoder brings back what is finite, no more of it than
+/// was asked for, whatever the blocks say.
 pub fn red(data: &[u8]) {
     let Ok(red) = RedPayload::parse(data) else {
         return;
@@ -50,6 +53,22 @@ pub fn red(data: &[u8]) {
     );
     assert_eq!(len, Ok(data.len()));
     assert_eq!(out, data);
+
+    let format = StreamFormat::new(SampleRate::HZ_8000, Channels::MONO);
+    let inner = PcmDecoder::new(PcmCoding::L16, format, 80).expect("10 ms");
+    let mut decoder = RedDecoder::new(Box::new(inner), red.payload_type());
+    let mut out = [0.0; 400];
+    for gap in [1, 79, 80, 400] {
+        let out = &mut out[..gap];
+        out.fill(f32::NAN);
+        if let Ok(n) = decoder.decode_fec(data, out) {
+            assert!(n <= gap && out[gap - n..].iter().all(|s| s.is_finite()));
+        }
+        let part = decoder.recover(data, 2 * gap, out);
+        assert!(part.is_ok_and(|n| n <= gap));
+    }
+    let read = decoder.frames_in(data);
+    assert_eq!(decoder.decode(data, &mut out).ok(), read.ok());
 }
 
 /// Repair packets: whatever comes, what is brought back is an RTP packet of the stream.

@@ -168,6 +168,11 @@ impl<R: Read + Seek> OpusFileReader<R> {
         &self.links[self.link].head
     }
 
+    /// The headers of all streams that are chained in it, the first first; at least one.
+    pub fn heads(&self) -> impl Iterator<Item = &OpusHead> {
+        self.links.iter().map(|link| &link.head)
+    }
+
     /// What is odd about the file and what was made of it, a sentence each, without its name.
     pub fn notices(&self) -> &[String] {
         &self.notices

@@ -7,7 +7,9 @@ use std::process::{Command, Stdio};
 
 use audiox::core::source::Source;
 use audiox::io::WavSource;
-use audiox::io::ogg::{OpusEvent, OpusFileReader, packet_ticks};
+use audiox::io::ogg::{
+    ChannelMapping, OpusEvent, OpusFileReader, OpusFileWriter, OpusHead, packet_ticks,
+};
 
 use crate::media::file;
 use crate::support::{Folder, Running, audiox};
@@ -271,5 +273,31 @@ fn a_file_goes_through_the_network_into_a_file_without_being_encoded_again() {
     ] {
         let other = sent(&folder, &path, query, options);
         assert!(other != original, "{query} {options:?}");
+    }
+}
+
+#[test]
+fn a_file_with_a_gain_or_a_beginning_not_heard_is_not_sent_as_it_is() {
+    let folder = Folder::new();
+    let stream = |gain: i16, pre_skip: u16, serial: u32| {
+        let mut head = OpusHead::new(ChannelMapping::single(1).unwrap(), pre_skip, 48_000);
+        head.gain = gain;
+        let mut bytes = Vec::new();
+        let mut writer = OpusFileWriter::new(&mut bytes, "stream", &head, serial).unwrap();
+        (0..20).for_each(|_| writer.write(&[31 << 3, 0, 0]).unwrap());
+        writer.finish(0).unwrap();
+        bytes
+    };
+    let plain = stream(0, 312, 1);
+    for (rest, as_it_is) in [
+        (stream(0, 312, 2), true),
+        // Quieter, and with a fifth of a second that is not to be heard.
+        (stream(-256, 312, 2), false),
+        (stream(0, 9_600, 2), false),
+    ] {
+        let path = folder.path("chained.opus");
+        std::fs::write(&path, [&plain[..], &rest].concat()).unwrap();
+        let opened = audiox::source::open_file(&path).unwrap();
+        assert_eq!(opened.opus.is_some(), as_it_is);
     }
 }
