@@ -46,7 +46,8 @@ impl Spent {
         let sum = self.0.iter().sum();
         self.0.sort_unstable();
         let at = |share: usize| self.0[(self.0.len() * share / 1_000).min(self.0.len() - 1)];
-        if self.0.len() >= 20_000 {
+        // The last rounds of warming up, and no others.
+        if self.0.len() >= 20_000 && self.0.len().is_power_of_two() {
             println!(
                 "{what}: {} callbacks, p50 {:?}, p99 {:?}, p99.9 {:?}",
                 self.0.len(),
