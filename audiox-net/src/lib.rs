@@ -16,6 +16,8 @@
 pub mod allow;
 pub mod clock;
 pub mod endpoint;
+#[cfg(feature = "fanout")]
+pub mod fanout;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 #[cfg(feature = "http")]
@@ -24,9 +26,13 @@ pub mod http;
 pub mod link;
 pub mod pace;
 pub mod sdp;
+#[cfg(feature = "socketio")]
+pub mod socketio;
 pub mod stop;
 pub mod thread;
 pub mod udp;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 pub use allow::{AddressRange, AllowList};
 pub use clock::Clock;
