@@ -7,7 +7,39 @@ use crate::sdp::SessionDescription;
 pub type Body = fn(&[u8]);
 
 /// Every body of this crate under the name of its target and of its corpus folder.
-pub const BODIES: &[(&str, Body)] = &[("endpoint", endpoint), ("sdp", sdp)];
+pub const BODIES: &[(&str, Body)] = &[
+    ("endpoint", endpoint),
+    ("sdp", sdp),
+    #[cfg(feature = "socketio")]
+    ("socketio", socketio),
+];
+
+/// What a client of Socket.IO posts is read, written and read back the same, or refused.
+///
+/// # Panics
+/// It is not.
+#[cfg(feature = "socketio")]
+pub fn socketio(data: &[u8]) {
+    use crate::socketio::{EnginePacket, Packet};
+    let Ok(body) = std::str::from_utf8(data) else {
+        return;
+    };
+    for packet in EnginePacket::parse_body(body).flatten() {
+        let mut text = String::new();
+        packet.write(&mut text);
+        assert_eq!(EnginePacket::parse(&text), Ok(packet.clone()));
+        let EnginePacket::Message(message) = packet else {
+            continue;
+        };
+        let Ok(read) = Packet::parse(message, 8) else {
+            continue;
+        };
+        let mut written = String::new();
+        read.write(&mut written);
+        assert_eq!(Packet::parse(&written, 8), Ok(read.clone()), "{written}");
+        let _ = read.into_event(Vec::new());
+    }
+}
 
 /// Whatever is read as a session description is written and read back the same.
 ///

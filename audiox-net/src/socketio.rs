@@ -135,4 +135,6 @@ pub(crate) enum ProtocolError {
     Number,
     #[error("not JSON")]
     Json,
+    #[error("neither a list nor an object")]
+    Data,
 }

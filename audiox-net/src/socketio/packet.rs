@@ -77,6 +77,9 @@ impl Packet {
             "" => None,
             json => Some(serde_json::from_str(json).map_err(|_| ProtocolError::Json)?),
         };
+        if !data.as_ref().is_none_or(|d: &Value| d.is_array() || d.is_object()) {
+            return Err(ProtocolError::Data);
+        }
         if attachments > max_attachments {
             return Err(ProtocolError::Attachments);
         }
@@ -254,6 +257,7 @@ mod tests {
                 ProtocolError::Attachments,
             ),
             ("2[", ProtocolError::Json),
+            ("21 3", ProtocolError::Data),
             ("2é", ProtocolError::Json),
             ("299999999999999999[]", ProtocolError::Number),
         ] {
