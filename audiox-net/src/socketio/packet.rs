@@ -77,7 +77,10 @@ impl Packet {
             "" => None,
             json => Some(serde_json::from_str(json).map_err(|_| ProtocolError::Json)?),
         };
-        if !data.as_ref().is_none_or(|d: &Value| d.is_array() || d.is_object()) {
+        if !data
+            .as_ref()
+            .is_none_or(|d: &Value| d.is_array() || d.is_object())
+        {
             return Err(ProtocolError::Data);
         }
         if attachments > max_attachments {
