@@ -1,5 +1,6 @@
 //! What a device's callback takes, of one that plays a session straight and of one that plays what
 //! another thread left for it behind a lock; and of one that captures.
+#![allow(clippy::print_stdout, reason = "the table is its output")]
 
 use std::collections::VecDeque;
 use std::hint::black_box;
