@@ -96,3 +96,34 @@ fn stream_folder_sends_every_file_of_a_folder_byte_for_byte() {
         (2_000, 2_000, 4_000)
     );
 }
+
+#[test]
+fn fanout_sends_each_channel_to_whom_the_list_says() {
+    assert!(include_str!("../examples/fanout.rs").lines().count() <= 50);
+    let folder = tempfile::tempdir().unwrap();
+    let stereo = StreamFormat::new(SampleRate::HZ_44100, Channels::STEREO);
+    let wav = folder.path().join("stage.wav");
+    let mut file = WavSink::create(&wav, stereo, SampleFormat::S16).unwrap();
+    file.write_native(&[7, 7, 9, 9].repeat(4 * 1_024)).unwrap();
+    file.finish().unwrap();
+    let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = receiver.local_addr().unwrap().port();
+    let list = folder.path().join("clients.json");
+    let text = format!(r#"{{"right": {{"ip": "127.0.0.1", "port": {port}, "channel": 1}}}}"#);
+    std::fs::write(&list, text).unwrap();
+    let test = env::current_exe().unwrap();
+    let program = test.ancestors().nth(2).unwrap().join("examples/fanout");
+    let output = Command::new(program).arg(wav).arg(list).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("right: 4 datagrams"), "{said}");
+    receiver
+        .set_read_timeout(Some(Duration::from_millis(200)))
+        .unwrap();
+    let mut buf = [0; 4_096];
+    for _ in 0..4 {
+        assert_eq!(receiver.recv(&mut buf).unwrap(), 2_048);
+        assert_eq!(buf[..2_048], [9; 2_048]);
+    }
+    assert!(receiver.recv(&mut buf).is_err());
+}
