@@ -31,6 +31,7 @@
 //! [`Sink`]: audiox_core::source::Sink
 
 mod adapt;
+mod ahead;
 mod capture;
 mod choose;
 mod counters;

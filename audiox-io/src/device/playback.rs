@@ -10,6 +10,7 @@ use audiox_core::source::{Asked, Pull};
 use audiox_core::time::Instant;
 
 use super::adapt::OutputAdapter;
+use super::ahead::Ahead;
 use super::choose::DeviceName;
 use super::counters::{Counters, DeviceWatch};
 use super::error::{DeviceError, DeviceErrorKind};
@@ -57,6 +58,25 @@ impl Playback {
         make: impl FnOnce(StreamFormat) -> Box<dyn Pull> + Send + 'static,
     ) -> Result<Self, DeviceError> {
         Self::start_counted(host, config, Counters::new(), make)
+    }
+
+    /// As [`start`](Self::start), where what is pulled takes too long for a callback: a worker with
+    /// real-time priority, if the system grants it, pulls one quantum ahead, so that there is a
+    /// quantum more of delay. What it has not got ready in time is silent and counted as
+    /// [`frames_starved`](super::DeviceStats::frames_starved). For quanta up to 8 192 frames.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn start_ahead(
+        host: Arc<dyn Host>,
+        config: PlaybackConfig,
+        make: impl FnOnce(StreamFormat) -> Box<dyn Pull> + Send + 'static,
+    ) -> Result<Self, DeviceError> {
+        let counters = Counters::new();
+        let counted = counters.clone();
+        Self::start_counted(host, config, counters, move |format| {
+            Ahead::over(make(format), counted)
+        })
     }
 
     /// With counters that what is pulled writes too.

@@ -224,3 +224,44 @@ fn what_cannot_be_opened_at_the_start_is_said() {
     assert_eq!(missing.kind, DeviceErrorKind::NoSuchDevice);
     assert!(missing.to_string().contains("Speaker a"), "{missing}");
 }
+
+#[test]
+fn a_worker_can_pull_a_quantum_ahead() {
+    let host = FakeHost::new();
+    host.plug(speaker("a"));
+    let given = Arc::new(AtomicU64::new(0));
+    let counter = given.clone();
+    let config = PlaybackConfig {
+        device: DeviceName::Default,
+        wish: Wish::default(),
+        time: time(),
+    };
+    let playback = Playback::start_ahead(Arc::new(host.clone()), config, move |format| {
+        Box::new(Counting {
+            format,
+            given: counter,
+        })
+    });
+    let watch = playback.as_ref().unwrap().watch();
+    // Nothing is ready before the device asked first, and then all of it.
+    assert_eq!(ask(&host, "a", 480, 2).unwrap(), [0.0; 960]);
+    let mut n = 0;
+    for frames in [480, 320, 480, 37, 480] {
+        until("ahead", || given.load(Ordering::Relaxed) >= n + 480);
+        // What is pulled is there an instant later.
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        for frame in ask(&host, "a", frames, 2).unwrap().chunks_exact(2) {
+            assert_eq!(frame, [number(n), number(n)]);
+            n += 1;
+        }
+    }
+    until("ahead", || given.load(Ordering::Relaxed) == n + 480);
+    assert_eq!(watch.stats().frames_starved, 0);
+    // A quantum that is longer than any before comes too soon.
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    let out = ask(&host, "a", 600, 2).unwrap();
+    assert_eq!((out[0], out[1_199]), (number(n), 0.0));
+    assert_eq!(watch.stats().frames_starved, 120);
+    drop(playback);
+    assert!(ask(&host, "a", 480, 2).is_none());
+}
