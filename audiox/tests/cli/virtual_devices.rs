@@ -23,15 +23,24 @@ pub(crate) struct VirtualDevices {
 impl VirtualDevices {
     /// Starts the server and waits until it answers.
     pub(crate) fn start() -> Self {
+        let path = std::env::var_os("PATH").unwrap_or_default();
         for program in ["pulseaudio", "pactl"] {
-            let path = std::env::var_os("PATH").unwrap_or_default();
             let found = std::env::split_paths(&path).any(|dir| dir.join(program).is_file());
-            assert!(
-                found,
-                "{program} is not installed; run scripts/bootstrap.sh test, or apt-get install \
-                 pulseaudio pulseaudio-utils libasound2-plugins"
-            );
+            assert!(found, "{program} is not installed; {INSTALL}");
         }
+        let plugin = "alsa-lib/libasound_module_pcm_pulse.so";
+        let folders = std::fs::read_dir("/usr/lib")
+            .into_iter()
+            .flatten()
+            .flatten();
+        let mut folders = folders
+            .map(|f| f.path())
+            .chain(OTHER_LIBRARIES.map(PathBuf::from));
+        let found = folders.any(|folder| folder.join(plugin).exists());
+        assert!(
+            found,
+            "ALSA's way to PulseAudio is not installed; {INSTALL}"
+        );
         let folder = Folder::new();
         let socket = folder.at("native");
         // Without `norewinds` playback stands still for a second after it began.
@@ -128,6 +137,11 @@ impl VirtualDevices {
         done.status.success().then_some(said)
     }
 }
+
+const INSTALL: &str = "run scripts/bootstrap.sh test, or apt-get install pulseaudio \
+                       pulseaudio-utils libasound2-plugins";
+/// Beside the folders of /usr/lib.
+const OTHER_LIBRARIES: [&str; 2] = ["/usr/lib", "/usr/lib64"];
 
 /// Presses Ctrl-C and waits.
 pub(crate) fn stopped(running: Running) -> Outcome {
