@@ -50,13 +50,11 @@ pub(crate) fn read_page(id: &StreamId, json: &[u8]) -> Result<Vec<SegmentMeta>, 
 }
 
 /// One entry alone, as the spool keeps it beside a segment.
-#[cfg(test)]
 pub(crate) fn write_meta(meta: &SegmentMeta) -> Vec<u8> {
     write(&MetaJson::from(meta))
 }
 
 /// One entry of the stream `id` from JSON.
-#[cfg(test)]
 pub(crate) fn read_meta(id: &StreamId, json: &[u8]) -> Result<SegmentMeta, BadJson> {
     read::<MetaJson>(json, MAX_PAGE)?.check(id)
 }

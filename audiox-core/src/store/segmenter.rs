@@ -18,7 +18,7 @@ use super::{Crc32, Gap, GapKind, SegmentKey, SegmentMeta, StoredFormat, StreamId
 /// the end. Where frames have a fixed length it is cut between two of them; a sender that stops
 /// inside a frame leaves the beginning of the frame in one segment and the rest in the next. All
 /// segments in a row are what was pushed, byte for byte.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Segmenter {
     stream: StreamId,
     format: StoredFormat,
@@ -146,6 +146,11 @@ impl Segmenter {
     /// The media time after all that was pushed.
     pub fn media_end(&self) -> MediaTime {
         MediaTime(i64::try_from(self.frames).unwrap_or(i64::MAX))
+    }
+
+    /// The open segment as far as it has come, without a checksum.
+    pub fn open_segment(&self) -> Option<&SegmentMeta> {
+        self.open.as_ref().map(|open| &open.meta)
     }
 
     /// Takes the sender's next bytes.
@@ -289,7 +294,7 @@ impl Segmenter {
 }
 
 /// The segment that bytes go into.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Open {
     /// As far as it has come.
     meta: SegmentMeta,
