@@ -154,7 +154,7 @@ fn opener(
         }),
         ..SourceOptions::default()
     };
-    Ok(move || open(&text, &options, rate).map_err(as_udp))
+    Ok(move || open(&text, &options, rate).map_err(|e| as_udp(e, &text)))
 }
 
 fn open(
@@ -181,11 +181,13 @@ fn open(
     }
 }
 
-fn as_udp(error: audiox::Error) -> audiox::udp::Error {
+fn as_udp(error: audiox::Error, source: &str) -> audiox::udp::Error {
+    let usage = error.is_usage();
     match error {
         audiox::Error::Config(e) => e.into(),
         audiox::Error::Source(e) => e.into(),
         audiox::Error::Udp(e) => e,
+        other if usage => ConfigError::new("source", source, other.to_string()).into(),
         other => SourceError::Unsupported(other.to_string()).into(),
     }
 }

@@ -202,3 +202,41 @@ fn a_file_of_options_makes_a_short_line() {
     let heard: Vec<usize> = std::iter::from_fn(|| receiver.recv(&mut buf).ok()).collect();
     assert_eq!(heard, [160; 20]);
 }
+
+#[cfg(all(feature = "devices", target_os = "linux"))]
+#[test]
+fn a_microphones_channel_is_heard_by_a_plain_socket() {
+    use crate::virtual_devices::{VirtualDevices, stopped};
+
+    let (devices, folder) = (VirtualDevices::start(), Folder::new());
+    let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    receiver
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    let port = receiver.local_addr().unwrap().port();
+    let clients = folder.at("clients.json");
+    let list = json!({"a": {"ip": "127.0.0.1", "port": port, "channel": 1}});
+    std::fs::write(&clients, list.to_string()).unwrap();
+    let more = ["--clients", &clients, "--control=off", "--chunk=480"];
+    let fanout = |source: &str| devices.run(&[&["fanout", source], &more[..]].concat());
+    fanout("mic:headset").wait().fails(2, "virtual mic");
+
+    let tone = "tone:440,channels=2,rate=48000";
+    let voice = devices.run(&["send", tone, "--to", "speaker:voice,buffer=1920"]);
+    let running = fanout("mic:mic,channels=2,buffer=1920");
+    let mut buf = [0; 4_096];
+    let mut block = || {
+        assert_eq!(receiver.recv(&mut buf).unwrap(), 960);
+        let samples = buf[..960].chunks_exact(2);
+        let samples = samples.map(|b| i16::from_le_bytes([b[0], b[1]]));
+        samples.collect::<Vec<i16>>()
+    };
+    while block().iter().all(|s| s.abs() < 4_000) {}
+    // Two seconds of the default rate, 44 100 Hz: whole periods rise through zero 440 times each.
+    let heard: Vec<i16> = (0..185).flat_map(|_| block()).collect();
+    let heard = &heard[480..][..88_200];
+    let rising = heard.windows(2).filter(|w| w[0] < 0 && w[1] >= 0).count();
+    stopped(running);
+    stopped(voice);
+    assert!((870..=882).contains(&rising), "{rising}");
+}
