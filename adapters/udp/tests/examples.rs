@@ -55,10 +55,11 @@ fn player_plays_datagrams_of_1024_frames_as_they_come() {
     while let n @ 1.. = heard.read(&mut samples[frames..]).unwrap() {
         frames += n;
     }
-    // 441 times a second from below zero, for two seconds; it dies away where nothing follows.
+    // 441 times a second from below zero, for two seconds; it dies away where nothing follows, and
+    // is bridged where this thread is late.
     let rising = samples.windows(2).filter(|s| s[0] < 0.0 && s[1] >= 0.0);
     let periods = rising.count();
-    assert!((820..=960).contains(&periods), "{periods}, {said}");
+    assert!((700..=1_100).contains(&periods), "{periods}, {said}");
 }
 
 #[test]
