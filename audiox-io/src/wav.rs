@@ -50,3 +50,15 @@ mod source;
 
 pub use sink::WavSink;
 pub use source::WavSource;
+
+use audiox_core::format::{SampleFormat, StreamFormat};
+
+/// The header of a WAV file (RF64 where it must be) whose length is known before it is written:
+/// `frames` frames of little-endian samples follow, and a zero byte where their bytes are odd in
+/// number.
+pub fn header(format: StreamFormat, sample: SampleFormat, frames: u64) -> [u8; HEADER_LEN] {
+    layout::Layout { format, sample }.header(frames, layout::Mark::Closed)
+}
+
+/// Bytes of every header that is written.
+pub const HEADER_LEN: usize = chunk::OUR_HEADER as usize;

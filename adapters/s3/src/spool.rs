@@ -277,6 +277,11 @@ impl Spool {
         Ok(stream.record)
     }
 
+    /// What is known of a stream that the spool has.
+    pub fn record(&self, id: &StreamId) -> Option<StreamRecord> {
+        self.0.shared.record(id)
+    }
+
     /// The segments of a stream that the store may not have yet, in order; the last one may be
     /// open still, and then has no checksum.
     pub async fn waiting(&self, id: &StreamId) -> Vec<SegmentMeta> {

@@ -188,7 +188,7 @@ impl Shared {
         }
     }
 
-    fn record(&self, id: &StreamId) -> Option<StreamRecord> {
+    pub(super) fn record(&self, id: &StreamId) -> Option<StreamRecord> {
         self.queues().get(id)?.record.clone()
     }
 }

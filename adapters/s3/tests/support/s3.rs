@@ -20,6 +20,7 @@ pub(crate) struct S3Server {
     running: Option<Runtime>,
 }
 
+#[allow(dead_code, reason = "each file of tests uses what it needs")]
 impl S3Server {
     /// A server with one bucket, `archive`.
     pub(crate) fn start() -> Self {
