@@ -41,10 +41,11 @@ fn a_microphone_is_heard_through_a_network_that_loses() {
 
     let recorded = folder.at("heard.wav");
     let args = ["send", "mic:tap,channels=1,buffer=1920", "--to", &recorded];
-    let length = format!("{seconds}s");
+    // A virtual device counts fewer frames than the clock where its server is kept from working.
+    let length = format!("{}s", 2 * seconds);
     let recording = devices.run(&[&args[..], &["--duration", &length]].concat());
-    thread::sleep(Duration::from_secs(seconds - 1));
-    assert_eq!(recording.wait().code, 0);
+    thread::sleep(Duration::from_secs(seconds));
+    stopped(recording);
     let sent = stopped(sending).summary();
     let passed = stopped(link).summary();
     let played = stopped(playing).summary();
