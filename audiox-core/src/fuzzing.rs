@@ -7,11 +7,13 @@
 mod dice;
 mod feedback;
 mod machines;
+mod store;
 mod traces;
 mod wire;
 
 pub use feedback::feedback;
 pub use machines::{jitter_ops, receiver_ops};
+pub use store::{segment_key, segmenter_ops};
 pub use traces::trace;
 pub use wire::{fec, fec_block, raw, red, rtcp, rtp};
 
@@ -29,5 +31,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("red", red),
     ("rtcp", rtcp),
     ("rtp", rtp),
+    ("segment_key", segment_key),
+    ("segmenter_ops", segmenter_ops),
     ("trace", trace),
 ];

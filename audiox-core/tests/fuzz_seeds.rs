@@ -29,6 +29,8 @@ fn the_checked_in_seeds_are_the_ones_made_here() {
         ("feedback", operations(1_500)),
         ("jitter_ops", operations(300)),
         ("trace", traces()),
+        ("segment_key", segment_keys()),
+        ("segmenter_ops", operations(400)),
         ("red", red()),
         ("fec", fec()),
         ("fec_block", fec_block()),
@@ -50,6 +52,22 @@ fn the_checked_in_seeds_are_the_ones_made_here() {
             );
         }
     }
+}
+
+fn segment_keys() -> Seeds {
+    [
+        ("key", "0b3e8a52-9a5f-4f4e-8a0e-0d8c3a5d9f11/1700000000.raw"),
+        ("id", "studio_A-2"),
+        ("zero", "a/0.raw"),
+        ("leading-zero", "a/07.raw"),
+        ("parent", "../../etc/passwd"),
+        ("escaped", "a%2f..%2fb/1.raw"),
+        ("nul", "a\0/1.raw"),
+        ("most", "a/18446744073709551615.raw"),
+        ("too-much", "a/18446744073709551616.raw"),
+    ]
+    .map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()))
+    .into()
 }
 
 fn red() -> Seeds {

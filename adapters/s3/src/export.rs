@@ -53,7 +53,7 @@ impl WavExport {
             header: Some(Bytes::copy_from_slice(&header)),
             at: range.from,
             end: range.to,
-            len: wav::HEADER_LEN as u64 + data + data % 2,
+            len: data.saturating_add(wav::HEADER_LEN as u64 + data % 2),
             held: None,
             rest: BytesMut::new(),
             padded: data.is_multiple_of(2),

@@ -20,9 +20,12 @@ use audiox_core::store::{
 use audiox_core::time::{MediaTime, UnixTime};
 use audiox_io::wav::WavSource;
 use audiox_s3::{
-    Replay, RetentionPolicy, Spool, SpoolConfig, StoreOptions, WavExport, open, sweep,
+    ObjectSegmentStore, Replay, RetentionPolicy, Spool, SpoolConfig, StoreOptions, WavExport, open,
+    sweep,
 };
 use bytes::Bytes;
+use object_store::ObjectStoreExt;
+use object_store::memory::InMemory;
 use s3::S3Server;
 
 fn quick() -> SpoolConfig {
@@ -311,6 +314,81 @@ async fn packets_come_as_whole_segments() {
         got.push((piece.at.0, piece.data));
     }
     assert_eq!(got, [(800, audio(165, 165)), (1_600, audio(330, 165))]);
+}
+
+/// Numbers that an index may claim, ours and hostile.
+fn claim(random: &mut u64, most: u64) -> u64 {
+    *random = random
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
+    let n = *random >> 33;
+    match n % 5 {
+        0 => 0,
+        1 => n % 7,
+        2 => most - n % 3,
+        _ => n % 100_000,
+    }
+}
+
+#[tokio::test]
+async fn whatever_an_index_claims_replay_and_export_come_to_an_end() {
+    let client = Arc::new(InMemory::new());
+    let store = Arc::new(ObjectSegmentStore::new(
+        client.clone(),
+        "".into(),
+        "hostile",
+    ));
+    store.put_stream(&record(wide("s16le"))).await.unwrap();
+    let mut random = 1;
+    let (mut listed, mut heard) = (0, 0);
+    for _ in 0..300 {
+        let (mut second, mut entries) = (0, Vec::new());
+        for _ in 0..claim(&mut random, 9) % 9 {
+            second += 1 + claim(&mut random, 9);
+            let most = i64::MAX as u64;
+            let mut next = |most| claim(&mut random, most);
+            entries.push(format!(
+                "{{\"second\":{second},\"start_ns\":{},\"end_ns\":1,\"media_start\":{},\"frames\":{},\
+                 \"offset\":{},\"bytes\":{},\"crc32\":{}}}",
+                next(u64::MAX), next(most / 2), next(most / 2), next(most), next(most), next(9),
+            ));
+            let data = audio(0, next(5_000) as usize % 10_000);
+            let path = format!("live/{second}.raw").into();
+            client.put(&path, data.into()).await.unwrap();
+        }
+        let page = format!("{{\"version\":1,\"segments\":[{}]}}", entries.join(","));
+        client
+            .put(&"live/index/0.json".into(), page.into())
+            .await
+            .unwrap();
+        let Ok(metas) = store.list(&id(), TimeRange::ALL).await else {
+            continue;
+        };
+        listed += metas.len();
+        let (from, to) = (claim(&mut random, 1 << 62), claim(&mut random, 1 << 62));
+        let (from, to) = (from as i64, to as i64);
+        let mut replay = Replay::open(store.clone(), None, &id(), range(from, to))
+            .await
+            .unwrap();
+        while let Some(piece) = replay.next().await.unwrap() {
+            heard += piece.data.len();
+            assert!(piece.at >= MediaTime(from) && piece.at < MediaTime(to));
+        }
+        // As long as it says, unless nobody could wait for that.
+        let replay = Replay::open(store.clone(), None, &id(), range(from, to))
+            .await
+            .unwrap();
+        if let Ok(mut export) = WavExport::open(replay).await
+            && export.len() < 1 << 20
+        {
+            let mut len = 0;
+            while let Some(data) = export.next().await.unwrap() {
+                len += data.len() as u64;
+            }
+            assert_eq!(len, export.len());
+        }
+    }
+    assert!(listed > 300 && heard > 100_000, "{listed} {heard}");
 }
 
 async fn exported(replay: Replay) -> Vec<u8> {
