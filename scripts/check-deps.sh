@@ -34,6 +34,11 @@ for adapter in ${adapters//|/ }; do
     forbid "$adapter" "audiox|$adapters" "adapters know neither each other nor the facade"
 done
 
+# Object storage is reached through one adapter; others see the contract in core.
+for package in audiox-core audiox-io audiox-net ${adapters//|/ }; do
+    [ "$package" = audiox-s3 ] || forbid "$package" 'object_store|reqwest' "only audiox-s3 knows object storage"
+done
+
 # What a vendor calls its things stays in the adapter that speaks to it.
 if grep -rnwE 'AWS|Amazon|S3|[Rr]edis|tonic|libopus|MinIO' --include='*.rs' --include=Cargo.toml \
     audiox-core audiox-io audiox-net; then

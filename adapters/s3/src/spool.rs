@@ -277,6 +277,12 @@ impl Spool {
         Ok(stream.record)
     }
 
+    /// Every stream that the spool has: live, interrupted, or not in the store as a whole. In order
+    /// of their ids.
+    pub fn records(&self) -> Vec<StreamRecord> {
+        self.0.shared.records()
+    }
+
     /// What is known of a stream that the spool has.
     pub fn record(&self, id: &StreamId) -> Option<StreamRecord> {
         self.0.shared.record(id)

@@ -260,7 +260,10 @@ async fn a_restart_finds_what_waits_and_goes_on_with_what_was_live() {
     }
     setup.fault.set(Fault::None);
     let spool = setup.spool(quick()).await;
+    // Known from the start, whether or not the store can be asked.
+    assert_eq!(spool.records(), [ended.clone(), record()]);
     spool.flush().await;
+    assert_eq!(spool.records(), [record()]);
     assert_eq!(setup.store.inner().stream(&done).await.unwrap(), ended);
     let listed = setup.store.inner().list(&done, TimeRange::ALL).await;
     let key = &listed.unwrap()[0].key;
@@ -535,7 +538,11 @@ fn spawn_child(what: &str, dir: &Path, limits: Option<&str>) -> Child {
 async fn stream_until_killed(dir: &Path) {
     let (path, options) = (dir.join("store"), StoreOptions::default());
     let store = connect(path.to_str().unwrap(), &options);
-    let store = Arc::new(store.await.unwrap());
+    let (store, fault) = Faulty::new(store.await.unwrap());
+    if dir.join("down").exists() {
+        fault.set(Fault::Fails(StoreErrorKind::Transient));
+    }
+    let store = Arc::new(store);
     let spool = Spool::open(dir.join("spool"), store, quick())
         .await
         .unwrap();
@@ -564,7 +571,13 @@ async fn stream_until_killed(dir: &Path) {
 fn kill_9_loses_nothing_that_was_accepted() {
     let dir = tempfile::tempdir().unwrap();
     let mut last = 0;
-    for round in 0..5 {
+    for round in 0..6 {
+        // Every other time while the store is away as well.
+        let down = dir.path().join("down");
+        match round % 2 {
+            0 => drop(std::fs::remove_file(down)),
+            _ => std::fs::write(down, "").unwrap(),
+        }
         let mut child = spawn_child("stream", dir.path(), None);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut accepted = || loop {

@@ -188,6 +188,11 @@ impl Shared {
         }
     }
 
+    pub(super) fn records(&self) -> Vec<StreamRecord> {
+        let queues = self.queues();
+        queues.values().filter_map(|q| q.record.clone()).collect()
+    }
+
     pub(super) fn record(&self, id: &StreamId) -> Option<StreamRecord> {
         self.queues().get(id)?.record.clone()
     }
