@@ -50,8 +50,7 @@ pub struct SpoolConfig {
     /// stream of CD quality in mono. 0 refuses at once what the disk does not take: then nothing
     /// accepted is lost even when disk and process fail together.
     pub memory_limit: u64,
-    /// Bytes that the spool may have on its disk, the last of which an open disk would take;
-    /// none asks the disk alone.
+    /// Bytes that the spool may take of its disk; none leaves that to the disk.
     pub disk_limit: Option<u64>,
     /// Streams that are uploaded at once, 1 to 64; 4, enough to fill most lines.
     pub uploads: usize,

@@ -117,9 +117,9 @@ impl Growing {
             if let Some(file) = &self.file
                 && let Err(e) = file.set_len(mark.file_len)
             {
-                // The reader believes the length that is known here, so only a crash now would
-                // show these bytes.
                 shared.disk_failed(&self.opened.key, &e);
+                // What is behind the known length must stay the last: the rest goes to memory.
+                self.file = None;
             }
         }
         for data in self.tail.drain(mark.tail..) {
