@@ -12,6 +12,7 @@
 //! - Within a stream, keys, offsets and media times increase together from segment to segment.
 //! - A segment is there whole or not at all, and does not change once it is there.
 
+mod archive;
 mod checksum;
 mod error;
 mod faulty;
@@ -21,6 +22,7 @@ mod meta;
 mod record;
 mod segmenter;
 
+pub use archive::Archive;
 pub use checksum::Crc32;
 pub use error::{StoreError, StoreErrorKind};
 pub use faulty::{Fault, FaultHandle, Faulty};

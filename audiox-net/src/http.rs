@@ -9,7 +9,7 @@
 //! | step | refused with |
 //! | --- | --- |
 //! | a token in the URL, where it would end in logs and histories | 400 |
-//! | a page of another site, by `Origin`; without tokens also a name that is not this machine's, by `Host` (DNS rebinding) | 403 |
+//! | a page of another site, by `Origin`, unless [`Origins`] lets it in; without tokens also a name that is not this machine's, by `Host` (DNS rebinding) | 403 |
 //! | `/healthz`, which needs no token | |
 //! | a body longer than [`Limits::body`] | 413 |
 //! | routes with a token, by `Authorization: Bearer` | 401 |
@@ -26,6 +26,7 @@ mod events;
 mod guard;
 mod limits;
 mod metrics;
+mod origins;
 mod server;
 mod tls;
 
@@ -37,6 +38,7 @@ pub use events::{Ending, Events, events};
 pub use guard::refusal;
 pub use limits::Limits;
 pub use metrics::{MetricKind, MetricsSource, MetricsText, Samples};
+pub use origins::Origins;
 pub use server::{HttpHandle, HttpServer};
 pub use tls::Tls;
 
@@ -55,6 +57,8 @@ pub struct HttpConfig {
     pub tls: Tls,
     /// Who may use it; everybody on this machine by default.
     pub access: Access,
+    /// Other sites whose pages may use it; none by default.
+    pub origins: Origins,
     /// Bounds on what clients may take.
     pub limits: Limits,
 }
@@ -66,6 +70,7 @@ impl HttpConfig {
             bind,
             tls: Tls::Off,
             access: Access::default(),
+            origins: Origins::default(),
             limits: Limits::default(),
         }
     }
@@ -77,6 +82,9 @@ pub struct HttpApp {
     pub public: Router,
     /// Routes that take a token, where there are tokens.
     pub guarded: Router,
+    /// Routes for everybody whose requests may be of any length, and which bound what they take
+    /// of one themselves.
+    pub endless: Router,
     /// Figures for `/metrics`, which takes a token too.
     pub metrics: Option<Arc<dyn MetricsSource>>,
 }
@@ -87,6 +95,7 @@ impl HttpApp {
         Self {
             public: Router::new(),
             guarded,
+            endless: Router::new(),
             metrics: None,
         }
     }

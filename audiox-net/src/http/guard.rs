@@ -11,16 +11,17 @@ use axum::http::header::{
     HOST, ORIGIN, REFERRER_POLICY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::Limited;
 
-use super::{Access, MetricKind, MetricsSource, MetricsText};
+use super::{Access, MetricKind, MetricsSource, MetricsText, Origins};
 
 /// What guard and metrics know of the server.
 pub(super) struct Shared {
     pub(super) access: Access,
+    pub(super) origins: Origins,
     pub(super) body: usize,
     pub(super) metrics: Option<Arc<dyn MetricsSource>>,
     pub(super) requests: AtomicU64,
@@ -32,11 +33,13 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(
         access: Access,
+        origins: Origins,
         body: usize,
         metrics: Option<Arc<dyn MetricsSource>>,
     ) -> Self {
         Self {
             access,
+            origins,
             body,
             metrics,
             requests: AtomicU64::new(0),
@@ -60,17 +63,20 @@ pub(super) async fn around(
     next: Next,
 ) -> Response {
     shared.requests.fetch_add(1, Relaxed);
+    let guest = shared.origins.guest(request.headers());
     let mut response = match check(&shared, &request) {
         Err(refused) => refused,
         Ok(()) if request.uri().path() == "/healthz" => {
             ([(CONTENT_TYPE, "application/json")], "{\"status\":\"ok\"}").into_response()
         }
-        Ok(()) => {
-            let limit = shared.body;
-            let request = request.map(|body| Body::new(Limited::new(body, limit)));
-            next.run(request).await
+        Ok(()) if guest.is_some() && request.method() == Method::OPTIONS => {
+            StatusCode::NO_CONTENT.into_response()
         }
+        Ok(()) => next.run(request).await,
     };
+    if let Some(guest) = guest {
+        guest.welcome(response.headers_mut());
+    }
     if response.status().is_client_error() {
         shared.refused_requests.fetch_add(1, Relaxed);
     }
@@ -81,6 +87,24 @@ pub(super) async fn around(
             .or_insert(HeaderValue::from_static(value));
     }
     response
+}
+
+/// Before routes whose requests have a limit.
+pub(super) async fn limited(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let limit = shared.body;
+    let length = header(request.headers(), &CONTENT_LENGTH).and_then(|l| l.parse::<u64>().ok());
+    if length.is_some_and(|l| l > limit as u64) {
+        return refusal(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format_args!("at most {limit} bytes are taken"),
+        );
+    }
+    let request = request.map(|body| Body::new(Limited::new(body, limit)));
+    next.run(request).await
 }
 
 /// Before routes that take a token.
@@ -151,10 +175,11 @@ fn check(shared: &Shared, request: &Request) -> Result<(), Response> {
     let host = header(request.headers(), &HOST);
     if let Some(origin) = header(request.headers(), &ORIGIN)
         && origin.split_once("://").map(|(_, authority)| authority) != host
+        && shared.origins.guest(request.headers()).is_none()
     {
         return Err(refusal(
             StatusCode::FORBIDDEN,
-            "a page of another site may not use this",
+            "a page of another site may not use this, unless its origin was let in",
         ));
     }
     if !shared.access.asks() && !shared.access.is_open() && !host.is_none_or(is_own) {
@@ -162,13 +187,6 @@ fn check(shared: &Shared, request: &Request) -> Result<(), Response> {
             StatusCode::FORBIDDEN,
             "without tokens this answers to localhost and to addresses, not to names; a site could \
              have its name point here",
-        ));
-    }
-    let length = header(request.headers(), &CONTENT_LENGTH).and_then(|l| l.parse::<u64>().ok());
-    if length.is_some_and(|l| l > shared.body as u64) {
-        return Err(refusal(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format_args!("at most {} bytes are taken", shared.body),
         ));
     }
     Ok(())

@@ -50,7 +50,12 @@ impl HttpServer {
             source,
         })?;
         let local = listener.local_addr().unwrap_or(config.bind);
-        let shared = Arc::new(Shared::new(config.access, config.limits.body, app.metrics));
+        let shared = Arc::new(Shared::new(
+            config.access,
+            config.origins,
+            config.limits.body,
+            app.metrics,
+        ));
         let guarded = app
             .guarded
             .merge(metrics_route(shared.clone()))
@@ -59,9 +64,11 @@ impl HttpServer {
         let router = Router::new()
             .merge(app.public)
             .merge(guarded)
-            .layer(Extension(ending))
             .fallback(not_found)
-            // The guard has a limit for all bodies, streamed ones too.
+            .layer(from_fn_with_state(shared.clone(), guard::limited))
+            .merge(app.endless)
+            .layer(Extension(ending))
+            // The guard has a limit for bodies, streamed ones too.
             .layer(DefaultBodyLimit::disable())
             .layer(from_fn_with_state(shared.clone(), guard::around));
         let (tls, certificate) = match material {

@@ -1,0 +1,30 @@
+//! A relay for live audio (system 1): one sender, thousands of listeners, everything kept.
+//!
+//! [`Relay`] is the logic: streams, who listens to them, and the [`Archive`] that keeps them;
+//! [`Relay::serve`] puts it on an HTTP server. What unmodified clients of the original speak is
+//! in [`api`]; what there is beside it:
+//!
+//! - senders may keep one request open, or use a WebSocket (`/api/streams/<id>/ingest`);
+//! - listeners may use a plain WebSocket (`/api/streams/<id>/listen`, see [`packet`]) or HTTP
+//!   (`/api/streams/<id>/live.wav`), and may begin in the past and slide into the present.
+//!
+//! # Who waits for whom
+//! A sender's bytes go to the listeners at once, and then to the archive; the sender is answered
+//! when the archive has accepted them. Listeners wait for nobody: each has a bounded queue, loses
+//! the oldest of what it does not take, and is told so.
+//!
+//! [`Archive`]: audiox_core::store::Archive
+#![forbid(unsafe_code)]
+
+pub mod access;
+pub mod api;
+mod error;
+mod format;
+mod memory;
+pub mod packet;
+mod relay;
+mod stream;
+
+pub use error::RelayError;
+pub use memory::MemoryArchive;
+pub use relay::{Relay, RelayConfig, StreamInfo};

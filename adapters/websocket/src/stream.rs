@@ -1,0 +1,308 @@
+//! One stream: what passes through it, who listens, what is kept of it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use audiox_core::block::AudioRef;
+use audiox_core::convert::{Level, LevelMeter, decode};
+use audiox_core::store::{
+    Archive, Coding, GapKind, SegmentKey, StoreError, StoredFormat, StreamId, StreamRecord,
+};
+use audiox_core::time::{MediaTime, UnixTime};
+use audiox_net::fanout::Fanout;
+use audiox_net::socketio::{Outgoing, binary};
+use bytes::{Bytes, BytesMut};
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::RelayError;
+
+/// What listeners that are not on Socket.IO are sent.
+#[derive(Debug, Clone)]
+pub(crate) enum Item {
+    /// Whole frames, the first at a media time.
+    Frames(MediaTime, Bytes),
+    /// A segment was stored.
+    Stored(SegmentKey),
+}
+
+pub(crate) struct Stream {
+    pub(crate) id: StreamId,
+    pub(crate) format: StoredFormat,
+    /// What its Socket.IO listeners are sent.
+    pub(crate) events: Fanout<Arc<Outgoing>>,
+    /// What all others are sent.
+    pub(crate) items: Fanout<Item>,
+    state: Mutex<State>,
+    /// Segments that were announced.
+    stored: Mutex<BTreeSet<u64>>,
+}
+
+struct State {
+    record: StreamRecord,
+    /// None once it has ended.
+    keep: Option<mpsc::Sender<Keep>>,
+    /// Bytes so far.
+    offset: u64,
+    /// The beginning of a frame whose end is still to come.
+    begun: Vec<u8>,
+    heard: Instant,
+    meter: LevelMeter,
+    samples: Vec<f32>,
+    stats: StreamStats,
+}
+
+/// What has passed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct StreamStats {
+    /// Pushes.
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+    /// Bytes that the archive did not take.
+    pub(crate) refused: u64,
+}
+
+/// What the archive is asked for.
+pub(crate) enum Keep {
+    Append {
+        data: Bytes,
+        frames: u64,
+        gap: Option<GapKind>,
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
+    End(oneshot::Sender<Result<StreamRecord, StoreError>>),
+}
+
+/// Hands a stream's bytes to the archive, one after another, so that listeners do not wait for
+/// it.
+pub(crate) async fn keep(archive: Arc<dyn Archive>, id: StreamId, mut asked: mpsc::Receiver<Keep>) {
+    while let Some(what) = asked.recv().await {
+        // Whoever asked may have gone meanwhile; what was done stays done.
+        match what {
+            Keep::Append {
+                data,
+                frames,
+                gap,
+                reply,
+            } => {
+                let kept = archive.append(&id, data, frames, gap).await;
+                let _ = reply.send(kept.map(drop));
+            }
+            Keep::End(reply) => {
+                let _ = reply.send(archive.end(&id).await);
+            }
+        }
+    }
+}
+
+impl Stream {
+    /// A stream of `format` that goes on at `at`; without `keep` one that has ended.
+    pub(crate) fn new(
+        record: StreamRecord,
+        at: MediaTime,
+        keep: Option<mpsc::Sender<Keep>>,
+    ) -> Self {
+        let format = record.format.clone();
+        let frame = format.frame_bytes().unwrap_or(1) as u64;
+        Self {
+            id: record.id.clone(),
+            events: Fanout::new(),
+            items: Fanout::new(),
+            state: Mutex::new(State {
+                keep,
+                offset: u64::try_from(at.0).unwrap_or(0).saturating_mul(frame),
+                begun: Vec::new(),
+                heard: Instant::now(),
+                meter: LevelMeter::new(format.stream.channels),
+                samples: Vec::new(),
+                stats: StreamStats::default(),
+                record,
+            }),
+            stored: Mutex::new(BTreeSet::new()),
+            format,
+        }
+    }
+
+    /// Sends bytes to the listeners and then to the archive, which `archived` tells of. `room` is
+    /// a place in the archive's queue.
+    pub(crate) async fn push(&self, data: Bytes, gap: Option<GapKind>) -> Result<(), RelayError> {
+        if data.is_empty() {
+            return if self.is_live() {
+                Ok(())
+            } else {
+                Err(RelayError::Ended)
+            };
+        }
+        let keep = self.state().keep.clone().ok_or(RelayError::Ended)?;
+        // Where the archive is far behind, its sender waits before it is heard of.
+        let room = keep.reserve().await.map_err(|_| RelayError::Ended)?;
+        let (reply, kept) = oneshot::channel();
+        {
+            let mut state = self.state();
+            if state.keep.is_none() {
+                return Err(RelayError::Ended);
+            }
+            let frames = self.publish(&mut state, &data);
+            room.send(Keep::Append {
+                data: data.clone(),
+                frames,
+                gap,
+                reply,
+            });
+        }
+        let kept = kept.await.unwrap_or_else(|_| {
+            Err(StoreError::new(
+                audiox_core::store::StoreErrorKind::Other,
+                "archive",
+                "it has stopped",
+            ))
+        });
+        kept.map_err(|e| {
+            self.state().stats.refused += data.len() as u64;
+            e.into()
+        })
+    }
+
+    /// Sends bytes to the listeners. Returns the frames that end in them.
+    fn publish(&self, state: &mut State, data: &Bytes) -> u64 {
+        let frame = self.format.frame_bytes().unwrap_or(1);
+        let before = state.offset / frame as u64;
+        state.offset += data.len() as u64;
+        state.heard = Instant::now();
+        state.stats.packets += 1;
+        state.stats.bytes += data.len() as u64;
+        if !self.events.is_empty() {
+            let payload = json!({ "stream_id": self.id.as_str(), "data": binary(0) });
+            let event = Outgoing::event("audio_data", [payload], vec![data.clone()]);
+            let len = event.len();
+            self.events.publish(&Arc::new(event), len);
+        }
+        let whole = state.whole_frames(data, frame);
+        if let Coding::Pcm(pcm) = self.format.coding {
+            let samples = whole.len() / pcm.sample.bytes();
+            state.samples.resize(samples, 0.0);
+            decode(pcm, &whole, &mut state.samples);
+            let block = AudioRef::new(&state.samples, self.format.stream.channels);
+            state.meter.push(block);
+        }
+        if !whole.is_empty() {
+            let at = MediaTime(i64::try_from(before).unwrap_or(i64::MAX));
+            let len = whole.len();
+            self.items.publish(&Item::Frames(at, whole), len);
+        }
+        state.offset / frame as u64 - before
+    }
+
+    /// Takes no more; the archive's last words are the stream's record.
+    pub(crate) async fn end(&self) -> Result<(), RelayError> {
+        let Some(keep) = self.state().keep.take() else {
+            return Err(RelayError::Ended);
+        };
+        let (reply, ended) = oneshot::channel();
+        let is_asked = keep.send(Keep::End(reply)).await.is_ok();
+        self.items.close();
+        if is_asked && let Ok(record) = ended.await {
+            self.state().record = record?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn record(&self) -> StreamRecord {
+        self.state().record.clone()
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        self.state().keep.is_some()
+    }
+
+    /// Where the next frame will be.
+    pub(crate) fn position(&self) -> MediaTime {
+        let frame = self.format.frame_bytes().unwrap_or(1) as u64;
+        MediaTime(i64::try_from(self.state().offset / frame).unwrap_or(i64::MAX))
+    }
+
+    /// When it was last sent something.
+    pub(crate) fn heard(&self) -> Instant {
+        self.state().heard
+    }
+
+    pub(crate) fn stats(&self) -> StreamStats {
+        self.state().stats
+    }
+
+    /// Levels since this was last asked.
+    pub(crate) fn take_levels(&self) -> Vec<Level> {
+        let mut state = self.state();
+        let levels = state.meter.levels().collect();
+        state.meter.reset();
+        levels
+    }
+
+    /// Tells listeners of a segment that was stored.
+    pub(crate) fn announce(&self, key: &SegmentKey) {
+        let mut stored = self.stored();
+        if stored.insert(key.second) {
+            let event = Outgoing::event(
+                "new_chunk",
+                [json!({ "chunk_id": key.to_string() })],
+                vec![],
+            );
+            self.events.publish_kept(&Arc::new(event));
+            self.items.publish_kept(&Item::Stored(key.clone()));
+        }
+    }
+
+    /// What was stored before anybody listened.
+    pub(crate) fn remember(&self, seconds: impl IntoIterator<Item = u64>) {
+        self.stored().extend(seconds);
+    }
+
+    /// The segments that were stored, which `f` sees before any further one is announced.
+    pub(crate) fn with_stored<T>(&self, f: impl FnOnce(&BTreeSet<u64>) -> T) -> T {
+        f(&self.stored())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stored(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// `data` from frame to frame. Senders that send whole frames have nothing copied.
+    fn whole_frames(&mut self, data: &Bytes, frame: usize) -> Bytes {
+        let rest = (self.begun.len() + data.len()) % frame;
+        if self.begun.is_empty() && rest == 0 {
+            return data.clone();
+        }
+        let mut whole = BytesMut::with_capacity(self.begun.len() + data.len());
+        whole.extend_from_slice(&self.begun);
+        whole.extend_from_slice(data);
+        let begun = whole.split_off(whole.len() - rest);
+        self.begun.clear();
+        self.begun.extend_from_slice(&begun);
+        whole.freeze()
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream")
+            .field("id", &self.id)
+            .field("events", &self.events)
+            .field("items", &self.items)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Now, by the wall clock.
+pub(crate) fn wall() -> UnixTime {
+    let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
+    // A clock before 1970 is no clock.
+    UnixTime::from(since.unwrap_or_default())
+}
