@@ -61,9 +61,16 @@ want_browser() {
     want npm npm
 }
 
+# Foreign clients of the relay.
+want_python() {
+    want python3 python3
+    /usr/bin/python3 -c 'import socketio, websocket, requests' 2>/dev/null ||
+        packages+=(python3-socketio python3-websocket python3-requests)
+}
+
 case $profile in
 base) want_base ;;
-test) want_base; want_peers; want_virtual_devices; want_browser ;;
+test) want_base; want_peers; want_virtual_devices; want_browser; want_python ;;
 lint | fuzz) want_base; want_compiler g++ c++ c++ ;;
 *)
     say "no profile '$profile'; there are base, test, lint and fuzz"
@@ -124,20 +131,22 @@ component() {
     rustup component add "$2" >&2
 }
 
-# What drives the browser, beside the scripts that use it; 9 MB, of which no build knows.
-browser_driver() {
+# What some tests run by Node.js, beside the scripts that use it; no build knows of it.
+node_package() { # package, folder
     local dir
-    dir=$(dirname "$0")/../audiox/tests/browser
-    [ -d "$dir/node_modules/playwright-core" ] && return 0
-    say "installing playwright-core from npm"
+    dir=$(dirname "$0")/../$2
+    [ -d "$dir/node_modules/$1" ] && return 0
+    say "installing $1 from npm"
     npm ci --prefix "$dir" --no-audit --no-fund --ignore-scripts --silent >&2 && return 0
-    say "playwright-core could not be installed"
+    say "$1 could not be installed"
     return 1
 }
 
 case $profile in
 test)
-    browser_driver || ok=1
+    # The browser's driver, and a client of Socket.IO.
+    node_package playwright-core audiox/tests/browser || ok=1
+    node_package socket.io-client adapters/websocket/tests/peers || ok=1
     cargo_tool nextest || say "the tests run under cargo test instead"
     ;;
 lint)

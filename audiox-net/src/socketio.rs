@@ -2,7 +2,7 @@
 //! systems whose clients speak it.
 //!
 //! [`SocketIo`] has the routes; a [`Handler`] hears of clients and of their events, in the order
-//! in which each client sent them; a [`Client`] is told things through an [`Outbox`] of its own,
+//! in which each client sent them; a [`Client`] is told things through an [outbox](crate::fanout::Outbox) of its own,
 //! so that one which does not read delays nobody. An [`Outgoing`] event is encoded once, whoever
 //! and how many it goes to: over WebSocket as the bytes of its frames, which for a server are the
 //! same for everybody (RFC 6455 section 5.3 masks clients' only).

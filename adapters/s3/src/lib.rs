@@ -6,6 +6,7 @@
 //! if they were one, [`WavExport`] makes files of what it reads, and [`sweep`] makes room.
 #![forbid(unsafe_code)]
 
+mod archive;
 mod error;
 mod export;
 mod json;
@@ -16,6 +17,7 @@ pub mod spool;
 mod store;
 
 pub use export::WavExport;
+pub use archive::SpooledArchive;
 pub use open::{StoreOptions, connect, open};
 pub use replay::{Piece, Replay, ReplayStats};
 pub use retention::{RetentionPolicy, Swept, sweep};

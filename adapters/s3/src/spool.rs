@@ -207,7 +207,8 @@ impl Spool {
         }
     }
 
-    async fn begin_at(
+    /// Begins a stream, or goes on with one behind the segment at `position`.
+    pub(crate) async fn begin_at(
         &self,
         record: StreamRecord,
         position: Option<SegmentMeta>,

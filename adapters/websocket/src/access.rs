@@ -162,6 +162,15 @@ impl Roles {
         token
     }
 
+    /// Whether `token` was given for this stream.
+    pub(crate) fn check_given(&self, stream: &StreamId, token: &str) -> Result<(), RelayError> {
+        if self.was_given(Some(stream), token) {
+            return Ok(());
+        }
+        let reason = "this listen token is not for that stream, or has expired";
+        Err(RelayError::Denied(reason))
+    }
+
     fn was_given(&self, stream: Option<&StreamId>, token: &str) -> bool {
         // 192 random bits are not found by the time that a look-up takes.
         let given = self.given();

@@ -25,6 +25,7 @@
 
 mod events;
 mod http;
+mod listen;
 
 use std::sync::Arc;
 
@@ -71,7 +72,9 @@ pub fn app(relay: &Relay, roles: Arc<Roles>) -> (HttpApp, SocketIo) {
     };
     let io = SocketIo::new(config, Arc::new(events));
     let app = HttpApp {
-        public: http::routes(api.clone()).merge(io.router()),
+        public: http::routes(api.clone())
+            .merge(listen::routes(api.clone()))
+            .merge(io.router()),
         endless: http::endless(api),
         ..HttpApp::new(Router::new())
     };

@@ -19,12 +19,16 @@
 pub mod access;
 pub mod api;
 mod error;
+mod feed;
 mod format;
 mod memory;
 pub mod packet;
 mod relay;
 mod stream;
+mod wav;
+mod when;
 
 pub use error::RelayError;
 pub use memory::MemoryArchive;
 pub use relay::{Relay, RelayConfig, StreamInfo};
+pub use when::When;

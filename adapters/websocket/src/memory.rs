@@ -29,7 +29,6 @@ pub struct MemoryArchive {
 struct Live {
     record: StreamRecord,
     segmenter: Segmenter,
-    opened: Option<SegmentMeta>,
     open: BytesMut,
 }
 
@@ -67,10 +66,9 @@ impl Live {
         let mut complete = Vec::new();
         while let Some(event) = self.segmenter.poll() {
             match event {
-                SegmentEvent::Opened(meta) => self.opened = Some(meta),
+                SegmentEvent::Opened(_) => {}
                 SegmentEvent::Data(data) => self.open.extend_from_slice(&data),
                 SegmentEvent::Closed(meta) => {
-                    self.opened = None;
                     complete.push((meta, self.open.split().freeze()));
                 }
             }
@@ -88,7 +86,6 @@ impl Archive for MemoryArchive {
         let live = Live {
             record: record.clone(),
             segmenter,
-            opened: None,
             open: BytesMut::new(),
         };
         self.live().insert(record.id.clone(), live);
@@ -126,6 +123,10 @@ impl Archive for MemoryArchive {
         Ok(live.record)
     }
 
+    async fn stream(&self, id: &StreamId) -> Result<StreamRecord, StoreError> {
+        self.store.stream(id).await
+    }
+
     async fn streams(
         &self,
         after: Option<&StreamId>,
@@ -151,15 +152,10 @@ impl Archive for MemoryArchive {
             return Ok(None);
         };
         let data = Bytes::copy_from_slice(&live.open);
-        Ok(live.opened.clone().map(|meta| {
-            let frames = live.segmenter.media_end() - meta.media_start;
-            let meta = SegmentMeta {
-                frames: u64::try_from(frames).unwrap_or(0),
-                bytes: data.len() as u64,
-                ..meta
-            };
-            (meta, data)
-        }))
+        Ok(live
+            .segmenter
+            .open_segment()
+            .map(|meta| (meta.clone(), data)))
     }
 
     async fn delete_stream(&self, id: &StreamId) -> Result<(), StoreError> {

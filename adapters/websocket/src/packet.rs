@@ -7,16 +7,20 @@
 //! | byte | is |
 //! | --- | --- |
 //! | 0 | 1, the version |
-//! | 1 | flags: bit 0, it comes from the archive; bit 1, something is missing before it |
+//! | 1 | flags: bit 0, it comes from the archive |
 //! | 2–3 | zero |
-//! | 4–7 | sequence number, of what this listener is sent, from 0 |
+//! | 4–7 | sequence number of what is live, which wraps; 0 in what comes from the archive |
 //! | 8–15 | media time of the first frame: frames since the stream's start |
-//! | 16–23 | when the relay sent it, in nanoseconds since 1970 |
+//! | 16–23 | when the relay had it, or sent it from the archive: nanoseconds since 1970 |
+//!
+//! A packet whose media time is past the end of the one before says that something is missing:
+//! the listener was too slow, or the archive has a hole.
 //!
 //! Text messages may come between: `{"chunk_id": …}` when a segment was stored, `{"ended": true}`
 //! at the stream's end.
 
 use audiox_core::time::{MediaTime, UnixTime};
+use audiox_net::websocket::{self, Kind};
 use bytes::Bytes;
 
 /// Bytes of a [`Header`].
@@ -27,9 +31,7 @@ pub const HEADER: usize = 24;
 pub struct Header {
     /// It comes from the archive.
     pub is_archived: bool,
-    /// Something is missing between the packet before and this one.
-    pub is_after_gap: bool,
-    /// Its number among those sent to this listener.
+    /// Its number among what is live.
     pub seq: u32,
     /// The first frame.
     pub at: MediaTime,
@@ -42,7 +44,7 @@ impl Header {
     pub fn to_bytes(&self) -> [u8; HEADER] {
         let mut out = [0; HEADER];
         out[0] = VERSION;
-        out[1] = u8::from(self.is_archived) | u8::from(self.is_after_gap) << 1;
+        out[1] = u8::from(self.is_archived);
         out[4..8].copy_from_slice(&self.seq.to_be_bytes());
         out[8..16].copy_from_slice(&self.at.0.to_be_bytes());
         out[16..].copy_from_slice(&self.sent.as_nanos().to_be_bytes());
@@ -65,13 +67,20 @@ impl Header {
         };
         let header = Self {
             is_archived: head[1] & 1 != 0,
-            is_after_gap: head[1] & 2 != 0,
             seq: u32::from_be_bytes([head[4], head[5], head[6], head[7]]),
             at: MediaTime(long(8) as i64),
             sent: UnixTime::from_nanos(long(16)),
         };
         Ok((header, message.slice(HEADER..)))
     }
+}
+
+/// A packet as a WebSocket's message, ready to be sent.
+pub(crate) fn message(header: &Header, frames: &[u8], out: &mut Vec<u8>) {
+    let mut payload = Vec::with_capacity(HEADER + frames.len());
+    payload.extend_from_slice(&header.to_bytes());
+    payload.extend_from_slice(frames);
+    websocket::encode(Kind::Binary, &payload, out);
 }
 
 /// Why a message has no [`Header`].
@@ -95,7 +104,6 @@ mod tests {
     fn headers_are_read_back() {
         let header = Header {
             is_archived: true,
-            is_after_gap: false,
             seq: 0x0102_0304,
             at: MediaTime(5),
             sent: UnixTime::from_nanos(6),

@@ -6,7 +6,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use audiox_core::convert::Level;
-use audiox_core::store::{Archive, SegmentKey, StoredFormat, StreamId, StreamRecord, TimeRange};
+use audiox_core::store::{
+    Archive, SegmentKey, SegmentMeta, StoredFormat, StreamId, StreamRecord, TimeRange,
+};
 use audiox_core::time::MediaTime;
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -112,16 +114,18 @@ impl Relay {
     /// A stream of the archive is there again.
     async fn take_up(&self, record: StreamRecord) -> Result<(), RelayError> {
         let archive = self.archive();
+        let segments = archive.list(&record.id, TimeRange::ALL).await?;
         let (at, keep) = match record.ended {
-            Some(_) => (MediaTime(0), None),
+            Some(_) => {
+                let at = segments.last().map(SegmentMeta::media_end);
+                (at.unwrap_or(MediaTime(0)), None)
+            }
             None => {
                 let at = archive.begin(&record).await?;
                 (at, Some(self.keeper(&record.id)))
             }
         };
-        let id = record.id.clone();
         let stream = Stream::new(record, at, keep);
-        let segments = archive.list(&id, TimeRange::ALL).await?;
         stream.remember(segments.iter().map(|s| s.key.second));
         self.insert(stream);
         Ok(())
@@ -296,8 +300,20 @@ async fn announce(relay: Relay) {
         let Some(shared) = shared.upgrade() else {
             return;
         };
-        if let Ok(stream) = (Relay { shared }).stream(&meta.key.stream) {
-            stream.announce(&meta.key);
+        let relay = Relay { shared };
+        let id = &meta.key.stream;
+        match relay.stream(id) {
+            Ok(stream) => stream.announce(&meta.key),
+            // It was not in the store yet when the relay began.
+            Err(_) => {
+                let taken_up = match archive.stream(id).await {
+                    Ok(record) => relay.take_up(record).await,
+                    Err(e) => Err(e.into()),
+                };
+                if let Err(e) = taken_up {
+                    tracing::warn!(stream = %id, "was stored and cannot be listed: {e}");
+                }
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use audiox_core::block::AudioRef;
@@ -18,14 +18,34 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::RelayError;
+use crate::packet::{self, Header};
 
 /// What listeners that are not on Socket.IO are sent.
 #[derive(Debug, Clone)]
 pub(crate) enum Item {
-    /// Whole frames, the first at a media time.
-    Frames(MediaTime, Bytes),
+    /// Audio.
+    Packet(Arc<Packet>),
     /// A segment was stored.
     Stored(SegmentKey),
+}
+
+/// Whole frames that passed.
+#[derive(Debug)]
+pub(crate) struct Packet {
+    pub(crate) header: Header,
+    pub(crate) frames: Bytes,
+    message: OnceLock<Vec<u8>>,
+}
+
+impl Packet {
+    /// Its WebSocket message, encoded once for all listeners.
+    pub(crate) fn message(&self) -> &[u8] {
+        self.message.get_or_init(|| {
+            let mut out = Vec::with_capacity(self.frames.len() + 64);
+            packet::message(&self.header, &self.frames, &mut out);
+            out
+        })
+    }
 }
 
 pub(crate) struct Stream {
@@ -48,6 +68,7 @@ struct State {
     offset: u64,
     /// The beginning of a frame whose end is still to come.
     begun: Vec<u8>,
+    seq: u32,
     heard: Instant,
     meter: LevelMeter,
     samples: Vec<f32>,
@@ -114,6 +135,7 @@ impl Stream {
                 keep,
                 offset: u64::try_from(at.0).unwrap_or(0).saturating_mul(frame),
                 begun: Vec::new(),
+                seq: 0,
                 heard: Instant::now(),
                 meter: LevelMeter::new(format.stream.channels),
                 samples: Vec::new(),
@@ -188,9 +210,20 @@ impl Stream {
             state.meter.push(block);
         }
         if !whole.is_empty() {
-            let at = MediaTime(i64::try_from(before).unwrap_or(i64::MAX));
+            let header = Header {
+                is_archived: false,
+                seq: state.seq,
+                at: MediaTime(i64::try_from(before).unwrap_or(i64::MAX)),
+                sent: wall(),
+            };
+            state.seq = state.seq.wrapping_add(1);
             let len = whole.len();
-            self.items.publish(&Item::Frames(at, whole), len);
+            let packet = Packet {
+                header,
+                frames: whole,
+                message: OnceLock::new(),
+            };
+            self.items.publish(&Item::Packet(Arc::new(packet)), len);
         }
         state.offset / frame as u64 - before
     }

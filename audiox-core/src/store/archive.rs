@@ -40,6 +40,12 @@ pub trait Archive: Debug + Send + Sync + 'static {
     /// `NotFound` for a stream that has not begun.
     async fn end(&self, id: &StreamId) -> Result<StreamRecord, StoreError>;
 
+    /// What is known of a stream.
+    ///
+    /// # Errors
+    /// `NotFound`, or the store fails.
+    async fn stream(&self, id: &StreamId) -> Result<StreamRecord, StoreError>;
+
     /// Up to `limit` streams in order of their ids, from the first one after `after` on.
     ///
     /// # Errors

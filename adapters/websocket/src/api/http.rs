@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use super::Api;
 use crate::access::Role;
 use crate::format::{self, Wanted};
-use crate::{RelayError, StreamInfo};
+use crate::{Relay, RelayError, StreamInfo};
 
 pub(super) fn routes(api: Api) -> Router {
     Router::new()
@@ -54,10 +54,14 @@ async fn list(State(api): State<Api>, headers: HeaderMap) -> Answer {
 async fn show(State(api): State<Api>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
     let id = stream_id(&id)?;
     api.check(Role::Listen, Some(&id), &headers)?;
-    let info = api.relay.info(&id)?;
-    let mut told = describe(&info);
+    Ok(answer(&described(&api.relay, &id)?))
+}
+
+/// What is known of a stream, in JSON.
+pub(super) fn described(relay: &Relay, id: &StreamId) -> Result<Value, RelayError> {
+    let mut told = describe(&relay.info(id)?);
     told["stream_id"] = id.as_str().into();
-    Ok(answer(&told))
+    Ok(told)
 }
 
 async fn create(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Answer {
@@ -176,7 +180,7 @@ fn parse<T: Default + for<'de> Deserialize<'de>>(body: &Bytes) -> Result<T, Rela
     serde_json::from_slice(body).map_err(|e| RelayError::Request(format!("the body: {e}")))
 }
 
-fn stream_id(text: &str) -> Result<StreamId, RelayError> {
+pub(super) fn stream_id(text: &str) -> Result<StreamId, RelayError> {
     StreamId::parse(text).map_err(|_| RelayError::UnknownStream)
 }
 

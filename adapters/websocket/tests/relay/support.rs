@@ -1,0 +1,172 @@
+//! A relay on a free port, and requests to it.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use audiox_core::store::{Archive, SegmentKey, SegmenterConfig, StreamId};
+use audiox_net::http::{Access, HttpConfig, HttpServer};
+use audiox_websocket::access::Roles;
+use audiox_websocket::{MemoryArchive, Relay, RelayConfig, api};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio_tungstenite::tungstenite::stream::MaybeTlsStream;
+use tokio_tungstenite::tungstenite::{self, WebSocket};
+
+pub(crate) type Socket = WebSocket<MaybeTlsStream<TcpStream>>;
+
+pub(crate) struct Server {
+    pub(crate) relay: Relay,
+    pub(crate) runtime: Runtime,
+    at: SocketAddr,
+    _stop: oneshot::Sender<()>,
+}
+
+/// Segments of half a second, so that tests see some.
+pub(crate) fn archive() -> Arc<dyn Archive> {
+    Arc::new(MemoryArchive::new(SegmenterConfig {
+        max_media: Duration::from_millis(500),
+        ..SegmenterConfig::default()
+    }))
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::with(RelayConfig::default(), Roles::default(), archive())
+    }
+
+    pub(crate) fn with(config: RelayConfig, roles: Roles, archive: Arc<dyn Archive>) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let relay = runtime.block_on(Relay::new(config, archive)).unwrap();
+        let (app, _io) = api::app(&relay, Arc::new(roles));
+        let config = HttpConfig {
+            access: Access::open(),
+            ..HttpConfig::new(([127, 0, 0, 1], 0).into())
+        };
+        let server = HttpServer::bind(config, app).unwrap();
+        let at = server.local_addr();
+        let (stop, stopped) = oneshot::channel::<()>();
+        runtime.spawn(server.run(async {
+            let _ = stopped.await;
+        }));
+        Self {
+            relay,
+            runtime,
+            at,
+            _stop: stop,
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.at)
+    }
+
+    /// A request and its answer: status, head and body.
+    pub(crate) fn ask(&self, line: &str, heads: &[&str], body: &[u8]) -> (u16, String, Vec<u8>) {
+        let mut stream = TcpStream::connect(self.at).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        let mut head = format!(
+            "{line} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
+            self.at
+        );
+        if !heads.iter().any(|h| h.starts_with("Transfer-Encoding")) {
+            head += &format!("Content-Length: {}\r\n", body.len());
+        }
+        for h in heads {
+            head += &format!("{h}\r\n");
+        }
+        stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+        // It may be refused before all of it is there.
+        let _ = stream.write_all(body);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let end = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let mut body = answer.split_off(end + 4);
+        if head.to_lowercase().contains("transfer-encoding: chunked") {
+            body = unchunked(&body);
+        }
+        (status, head, body)
+    }
+
+    pub(crate) fn json(&self, line: &str, body: &[u8]) -> (u16, Value) {
+        let (status, _, body) = self.ask(line, &[], body);
+        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
+
+    /// A stream, by a request as the original's senders make it.
+    pub(crate) fn create(&self, body: &str) -> StreamId {
+        let (status, told) = self.json("POST /api/streams", body.as_bytes());
+        assert_eq!(status, 200, "{told}");
+        StreamId::parse(told["stream_id"].as_str().unwrap()).unwrap()
+    }
+
+    pub(crate) fn post(&self, id: &StreamId, data: &[u8]) {
+        let line = format!("POST /api/streams/{id}/audio");
+        let answer = self.json(&line, data);
+        assert_eq!(answer, (200, serde_json::json!({ "success": true })));
+    }
+
+    pub(crate) fn end(&self, id: &StreamId) {
+        let line = format!("POST /api/streams/{id}/end");
+        let answer = self.json(&line, b"");
+        assert_eq!(answer, (200, serde_json::json!({ "success": true })));
+    }
+
+    /// The segments, once there are `count`.
+    pub(crate) fn segments(&self, id: &StreamId, count: usize) -> Vec<SegmentKey> {
+        for _ in 0..500 {
+            let segments = self.relay.segments(id).unwrap();
+            if segments.len() >= count {
+                return segments;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("not {count} segments within 5 s");
+    }
+
+    pub(crate) fn socket(&self, path: &str) -> Socket {
+        tungstenite::connect(format!("ws://{}{path}", self.at))
+            .unwrap()
+            .0
+    }
+}
+
+fn unchunked(mut body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    while let Some(end) = body.windows(2).position(|w| w == b"\r\n") {
+        let size = std::str::from_utf8(&body[..end]).unwrap();
+        let size = usize::from_str_radix(size, 16).unwrap();
+        body = &body[end + 2..];
+        out.extend_from_slice(&body[..size.min(body.len())]);
+        body = body.get(size + 2..).unwrap_or_default();
+    }
+    out
+}
+
+/// `frames` mono frames of 16 bits from `at` on, which say which they are.
+pub(crate) fn pcm(at: usize, frames: usize) -> Vec<u8> {
+    let value = |n: usize| (n.wrapping_mul(2_654_435_761) >> 7) as u16;
+    (at..at + frames)
+        .flat_map(|n| value(n).to_le_bytes())
+        .collect()
+}
+
+pub(crate) fn until(what: impl Fn() -> bool) {
+    for _ in 0..500 {
+        if what() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("it did not happen within 5 s");
+}
