@@ -61,6 +61,11 @@ impl Outgoing {
         false
     }
 
+    /// Engine.IO packets that it takes.
+    pub(super) fn parts(&self) -> usize {
+        1 + self.attachments.len()
+    }
+
     /// The WebSocket frames.
     pub(super) fn frames(&self) -> &[u8] {
         self.frames.get_or_init(|| {

@@ -77,16 +77,22 @@ pub(super) async fn post(hub: &Hub, session: &Arc<Session>, body: Body) -> Respo
 
 /// What waits, at most about `max` bytes, and whether more may come.
 fn take(session: &Session, max: usize) -> (String, bool) {
-    let (mut body, mut one) = (String::new(), Vec::with_capacity(1));
-    while body.len() < max {
+    let (mut body, mut one, mut packets) = (String::new(), Vec::with_capacity(1), 0);
+    while body.len() < max && packets <= MAX_PACKETS - MAX_PARTS {
         let more = session.outbox.take(&mut one, 1);
         let Some(outgoing) = one.pop() else {
             return (body, more);
         };
         outgoing.write_body(&mut body);
+        packets += outgoing.parts();
     }
     (body, true)
 }
+
+/// Packets of one body: python-engineio takes no more, and closes the session instead.
+const MAX_PACKETS: usize = 16;
+/// Packets that an event is thought to have at most, itself and its attachments.
+const MAX_PARTS: usize = 4;
 
 fn text(body: String) -> Response {
     ([(CONTENT_TYPE, "text/plain; charset=UTF-8")], body).into_response()
