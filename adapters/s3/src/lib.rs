@@ -16,8 +16,8 @@ mod retention;
 pub mod spool;
 mod store;
 
-pub use export::WavExport;
 pub use archive::SpooledArchive;
+pub use export::WavExport;
 pub use open::{StoreOptions, connect, open};
 pub use replay::{Piece, Replay, ReplayStats};
 pub use retention::{RetentionPolicy, Swept, sweep};
