@@ -267,7 +267,10 @@ fn body(kind: &'static str, head: Option<Bytes>, feed: Feed, format: &StoredForm
                         return None;
                     }
                 };
-                let frames = swap.map_or(frames.clone(), |width| wav::swapped(&frames, width));
+                let frames = match swap {
+                    Some(width) => wav::swapped(&frames, width),
+                    None => frames,
+                };
                 return Some((Ok(frames), (None, feed)));
             }
         });
