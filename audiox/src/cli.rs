@@ -18,6 +18,8 @@ mod output;
 mod play;
 mod plot;
 mod recv;
+#[cfg(feature = "relay")]
+mod relay;
 mod replay;
 mod send;
 mod serve;
@@ -75,6 +77,8 @@ enum Command {
     Recv(Box<recv::RecvArgs>),
     Play(Box<play::PlayArgs>),
     Fanout(Box<fanout::FanoutArgs>),
+    #[cfg(feature = "relay")]
+    Relay(Box<relay::RelayArgs>),
     #[cfg(feature = "devices")]
     Devices(devices::DevicesArgs),
     #[cfg(feature = "devices")]
@@ -112,6 +116,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Recv(args) => recv::run(*args, Output::new(mode)),
         Command::Play(args) => play::run(*args, Output::new(mode)),
         Command::Fanout(args) => fanout::run(*args, Output::new(mode)),
+        #[cfg(feature = "relay")]
+        Command::Relay(args) => relay::run(*args, Output::new(mode)),
         #[cfg(feature = "devices")]
         Command::Devices(args) => devices::run(&args, &Output::new(mode)),
         #[cfg(feature = "devices")]
@@ -146,5 +152,6 @@ Examples:
   audiox play session.sdp --to heard.wav --profile interactive --trace call.trace
   audiox send tone:440 --to rtp://127.0.0.1:5004
   audiox fanout mic:stage --clients clients.json
+  audiox relay --store s3://recordings/live
 
 Exit codes: 0 done (also after one Ctrl-C), 1 failed, 2 wrong usage, 130 after a second Ctrl-C.";

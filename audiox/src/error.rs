@@ -28,6 +28,18 @@ pub enum Error {
     /// Sending or receiving could not start, or had to stop.
     #[error(transparent)]
     Udp(#[from] audiox_udp::Error),
+    /// A server cannot start.
+    #[cfg(feature = "relay")]
+    #[error(transparent)]
+    Http(#[from] audiox_net::http::HttpError),
+    /// An archive cannot be used.
+    #[cfg(feature = "relay")]
+    #[error(transparent)]
+    Store(#[from] audiox_core::store::StoreError),
+    /// A relay cannot be used.
+    #[cfg(feature = "relay")]
+    #[error(transparent)]
+    Relay(#[from] audiox_websocket::RelayError),
 }
 
 impl Error {
@@ -43,6 +55,12 @@ impl Error {
             ),
             #[cfg(feature = "devices")]
             Self::Device(e) => e.is_usage(),
+            #[cfg(feature = "relay")]
+            Self::Http(e) => matches!(e, audiox_net::http::HttpError::Config(_)),
+            #[cfg(feature = "relay")]
+            Self::Store(e) => e.kind == audiox_core::store::StoreErrorKind::Invalid,
+            #[cfg(feature = "relay")]
+            Self::Relay(e) => matches!(e, audiox_websocket::RelayError::Config(_)),
             Self::Source(_) | Self::Sink(_) => false,
         }
     }

@@ -55,6 +55,7 @@
 //! - `devices`, on by default, are microphones and speakers. On Linux it takes the headers of ALSA.
 //! - `opus`, on by default, is the Opus codec. It builds libopus, which takes cmake and a C
 //!   compiler.
+//! - `relay`, on by default, is the relay with its archive in a folder or on S3.
 //! - `dred` adds to it redundancy and concealment by neural networks, and 2 MB to the program.
 //!
 //! [`snapshot`]: udp::streamer::StreamerHandle::snapshot
@@ -74,7 +75,11 @@ pub use audiox_io as io;
 pub use audiox_net as net;
 #[cfg(feature = "opus")]
 pub use audiox_opus as opus;
+#[cfg(feature = "relay")]
+pub use audiox_s3 as s3;
 pub use audiox_udp as udp;
+#[cfg(feature = "relay")]
+pub use audiox_websocket as websocket;
 
 pub mod codecs;
 pub mod compare;
@@ -84,6 +89,8 @@ pub mod error;
 pub mod play;
 pub mod plot;
 pub mod recv;
+#[cfg(feature = "relay")]
+pub mod relay;
 pub mod send;
 pub mod sink;
 pub mod source;

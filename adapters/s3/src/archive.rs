@@ -74,7 +74,10 @@ impl Archive for SpooledArchive {
     }
 
     async fn stream(&self, id: &StreamId) -> Result<StreamRecord, StoreError> {
-        self.store.stream(id).await
+        match self.spool.record(id) {
+            Some(record) => Ok(record),
+            None => self.store.stream(id).await,
+        }
     }
 
     async fn streams(
@@ -86,11 +89,12 @@ impl Archive for SpooledArchive {
         // Beyond a full page the store may have more, which come before some of the spool's.
         let end = (page.len() == limit).then(|| page.last().map(|r| r.id.clone()));
         let mut all: BTreeMap<_, _> = page.into_iter().map(|r| (r.id.clone(), r)).collect();
-        for record in self.spool.interrupted() {
+        // What the spool knows of a stream is newer.
+        for record in self.spool.records() {
             let is_past = after.is_none_or(|after| record.id > *after);
             let is_within = end.as_ref().is_none_or(|e| Some(&record.id) <= e.as_ref());
             if is_past && is_within {
-                all.entry(record.id.clone()).or_insert(record);
+                all.insert(record.id.clone(), record);
             }
         }
         Ok(all.into_values().take(limit).collect())

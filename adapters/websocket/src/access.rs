@@ -66,12 +66,18 @@ impl Roles {
     /// # Errors
     /// The file cannot be read, has no token, or a line is not of this form (its number is told,
     /// never its text).
-    pub fn from_file(path: &Path, listening_is_free: bool) -> Result<Self, HttpError> {
+    ///
+    /// Those of `admins` are administrators too.
+    pub fn from_file(
+        path: &Path,
+        admins: Vec<Token>,
+        listening_is_free: bool,
+    ) -> Result<Self, HttpError> {
         let text = std::fs::read_to_string(path).map_err(|source| HttpError::Io {
             what: format!("cannot read the token file {}", path.display()),
             source,
         })?;
-        let mut all = [const { Vec::new() }; 3];
+        let mut all = [Vec::new(), Vec::new(), admins];
         for (number, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
@@ -104,6 +110,14 @@ impl Roles {
         }
         let [listen, publish, admin] = all;
         Ok(Self::new(listen, publish, admin, listening_is_free))
+    }
+
+    /// Who may use what else a server has: its figures. Those with the highest role that has
+    /// tokens.
+    pub fn access(&self) -> Access {
+        let all = [&self.admin, &self.publish, &self.listen];
+        let first = all.into_iter().find(|a| a.asks());
+        first.cloned().unwrap_or_default()
     }
 
     /// Whether anybody is asked for a token.
@@ -275,7 +289,7 @@ mod tests {
         write(&format!(
             "# ours\nlisten {LISTEN}\n\n  publish   {PUBLISH}\n{ADMIN}\n"
         ));
-        let roles = Roles::from_file(&path, false).unwrap();
+        let roles = Roles::from_file(&path, vec![], false).unwrap();
         assert!(roles.check(Role::Admin, None, Some(ADMIN)).is_ok());
         assert!(roles.check(Role::Publish, None, Some(LISTEN)).is_err());
         for (text, told) in [
@@ -284,7 +298,9 @@ mod tests {
             ("# none", "no token"),
         ] {
             write(text);
-            let error = Roles::from_file(&path, false).unwrap_err().to_string();
+            let error = Roles::from_file(&path, vec![], false)
+                .unwrap_err()
+                .to_string();
             assert!(
                 error.contains(told) && !error.contains("some-token"),
                 "{error}"

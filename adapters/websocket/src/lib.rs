@@ -22,6 +22,7 @@ mod error;
 mod feed;
 mod format;
 mod memory;
+mod metrics;
 pub mod packet;
 mod relay;
 mod stream;

@@ -230,6 +230,23 @@ impl Relay {
         })
     }
 
+    /// Looks in the archive for what is gone from it, as when old segments were removed.
+    ///
+    /// # Errors
+    /// The archive fails.
+    pub async fn refresh(&self) -> Result<(), RelayError> {
+        use audiox_core::store::StoreErrorKind::NotFound;
+        for stream in self.all() {
+            match self.archive().list(&stream.id, TimeRange::ALL).await {
+                Ok(segments) => stream.keep_only(segments.iter().map(|s| s.key.second).collect()),
+                Err(e) if e.kind == NotFound && !stream.is_live() => self.forget(&stream.id),
+                Err(e) if e.kind == NotFound => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(())
+    }
+
     /// How loud a stream was, channel by channel, since this was last asked.
     ///
     /// # Errors
@@ -252,6 +269,12 @@ impl Relay {
         let streams = self.shared.streams.read();
         let streams = streams.unwrap_or_else(PoisonError::into_inner);
         streams.values().cloned().collect()
+    }
+
+    fn forget(&self, id: &StreamId) {
+        let mut streams = self.shared.streams.write();
+        let streams = streams.as_mut().unwrap_or_else(|e| e.get_mut());
+        streams.remove(id);
     }
 
     fn insert(&self, stream: Stream) {

@@ -292,6 +292,11 @@ impl Stream {
         self.stored().extend(seconds);
     }
 
+    /// Segments that are not among these are gone.
+    pub(crate) fn keep_only(&self, there: BTreeSet<u64>) {
+        self.stored().retain(|second| there.contains(second));
+    }
+
     /// The segments that were stored, which `f` sees before any further one is announced.
     pub(crate) fn with_stored<T>(&self, f: impl FnOnce(&BTreeSet<u64>) -> T) -> T {
         f(&self.stored())

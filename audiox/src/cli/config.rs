@@ -160,7 +160,15 @@ fn place(text: &str, at: usize) -> (usize, usize) {
 
 const CONFIG: &str = "config";
 const OFF: &str = "false";
-const LONG_RUNNING: [&str; 5] = ["send", "recv", "play", "link", "fanout"];
+const LONG_RUNNING: &[&str] = &[
+    "send",
+    "recv",
+    "play",
+    "link",
+    "fanout",
+    #[cfg(feature = "relay")]
+    "relay",
+];
 
 #[cfg(test)]
 mod tests {

@@ -41,6 +41,13 @@ pub(super) struct ServeArgs {
     /// Let everybody in without a token, on any address
     #[arg(long, conflicts_with = "token_file")]
     open: bool,
+    #[command(flatten)]
+    tls: TlsArgs,
+}
+
+/// How what is served is encrypted.
+#[derive(Debug, Args)]
+pub(super) struct TlsArgs {
     /// Encrypt with this certificate, in PEM
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -69,7 +76,17 @@ impl ServeArgs {
             tokens.extend(Token::from_env("AUDIOX_TOKEN").map_err(audiox::Error::from)?);
             Access::tokens(tokens)
         };
-        let tls = match (&self.tls_cert, &self.tls_key) {
+        Ok(HttpConfig {
+            tls: self.tls.choice(),
+            access,
+            ..HttpConfig::new(bind)
+        })
+    }
+}
+
+impl TlsArgs {
+    pub(super) fn choice(&self) -> Tls {
+        match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => Tls::Files {
                 certificate: certificate.clone(),
                 key: key.clone(),
@@ -78,12 +95,7 @@ impl ServeArgs {
                 names: self.tls_self_signed.clone(),
             },
             _ => Tls::Off,
-        };
-        Ok(HttpConfig {
-            tls,
-            access,
-            ..HttpConfig::new(bind)
-        })
+        }
     }
 }
 

@@ -12,6 +12,29 @@ pub(super) fn duration(text: &str) -> Result<Duration, ConfigError> {
     parse_duration("time", text)
 }
 
+/// Bytes, as 1500, 16M or 2G (powers of 1 024).
+pub(super) fn size(text: &str) -> Result<u64, ConfigError> {
+    let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+        Some(at) => text.split_at(at),
+        None => (text, ""),
+    };
+    let factor: Option<u64> = match unit.to_ascii_uppercase().as_str() {
+        "" | "B" => Some(1),
+        "K" | "KIB" => Some(1 << 10),
+        "M" | "MIB" => Some(1 << 20),
+        "G" | "GIB" => Some(1 << 30),
+        "T" | "TIB" => Some(1 << 40),
+        _ => None,
+    };
+    let size = number
+        .parse::<u64>()
+        .ok()
+        .zip(factor)
+        .and_then(|(n, f)| n.checked_mul(f))
+        .filter(|n| *n > 0);
+    size.ok_or_else(|| ConfigError::new("size", text, "bytes, as 1500, 16M or 2G"))
+}
+
 pub(super) fn ptime(text: &str) -> Result<Duration, ConfigError> {
     parse_ptime(text)
 }

@@ -18,7 +18,12 @@ mod network;
 mod ogg;
 mod play;
 mod record;
+#[cfg(feature = "relay")]
+mod relay;
 mod repair;
+#[cfg(feature = "relay")]
+#[path = "../../../adapters/s3/tests/support/s3.rs"]
+mod s3;
 mod support;
 #[cfg(all(feature = "devices", target_os = "linux"))]
 mod virtual_devices;

@@ -81,7 +81,7 @@ impl Running {
     }
 
     /// With variables of its environment.
-    #[cfg(all(feature = "devices", target_os = "linux"))]
+    #[cfg(any(feature = "relay", all(feature = "devices", target_os = "linux")))]
     pub(crate) fn start_in(
         env: impl IntoIterator<Item = (&'static str, PathBuf)>,
         args: &[&str],
@@ -108,7 +108,11 @@ impl Running {
 
     /// Starts `audiox recv` or `link` with `--json` and waits until it listens; the ports.
     pub(crate) fn listening(args: &[&str]) -> (Self, Vec<u16>) {
-        let mut running = Self::start(&[args, &["--json"]].concat());
+        Self::start(&[args, &["--json"]].concat()).listens()
+    }
+
+    fn listens(self) -> (Self, Vec<u16>) {
+        let mut running = self;
         // Unbuffered, so that what follows is left in the pipe.
         let mut line = Vec::new();
         let out = running.out.as_mut().unwrap();
@@ -127,6 +131,15 @@ impl Running {
             address.rsplit(':').next().unwrap().parse().unwrap()
         };
         (running, addresses.iter().map(port).collect())
+    }
+
+    /// The same with variables of its environment.
+    #[cfg(feature = "relay")]
+    pub(crate) fn listening_in(
+        env: impl IntoIterator<Item = (&'static str, PathBuf)>,
+        args: &[&str],
+    ) -> (Self, Vec<u16>) {
+        Self::start_in(env, &[args, &["--json"]].concat()).listens()
     }
 
     pub(crate) fn input(&mut self) -> std::process::ChildStdin {
@@ -153,6 +166,13 @@ impl Running {
     pub(crate) fn interrupt(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    }
+
+    /// kill -9.
+    #[cfg(feature = "relay")]
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {

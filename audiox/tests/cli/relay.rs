@@ -1,0 +1,305 @@
+//! The relay as a process: what it accepted is there, whatever happens to it or to its store.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::s3::S3Server;
+use crate::support::{Folder, Running, audiox};
+
+/// A request on a connection of its own.
+fn ask(port: u16, line: &str, body: &[u8]) -> (u16, Vec<u8>) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    let head = format!(
+        "{line} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let end = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
+    let head = std::str::from_utf8(&answer[..end]).unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, answer.split_off(end + 4))
+}
+
+fn asked(port: u16, line: &str, body: &[u8]) -> Value {
+    let (status, answer) = ask(port, line, body);
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    assert_eq!(status, 200, "{line}: {text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+fn create(port: u16) -> String {
+    let told = asked(port, "POST /api/streams", b"");
+    told["stream_id"].as_str().unwrap().to_owned()
+}
+
+fn post(port: u16, id: &str, data: &[u8]) {
+    asked(port, &format!("POST /api/streams/{id}/audio"), data);
+}
+
+fn end(port: u16, id: &str) {
+    asked(port, &format!("POST /api/streams/{id}/end"), b"");
+}
+
+/// All that is kept of a stream, once it is `len` bytes.
+fn kept(port: u16, id: &str, len: usize) -> Vec<u8> {
+    for _ in 0..200 {
+        let told = asked(port, &format!("GET /api/streams/{id}/chunks"), b"");
+        let mut all = Vec::new();
+        for chunk in told["chunks"].as_array().unwrap() {
+            let (status, data) = ask(
+                port,
+                &format!("GET /api/chunks/{}", chunk.as_str().unwrap()),
+                b"",
+            );
+            assert_eq!(status, 200);
+            all.extend(data);
+        }
+        if all.len() >= len {
+            return all;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("not {len} bytes within 10 s");
+}
+
+fn packet(n: usize) -> Vec<u8> {
+    let mut data = vec![n as u8; 2_048];
+    data[..2].copy_from_slice(&(n as u16).to_le_bytes());
+    data
+}
+
+fn packets(count: usize) -> Vec<u8> {
+    (0..count).flat_map(packet).collect()
+}
+
+/// Options for a relay in `folder`, with segments of a second.
+fn options(folder: &Folder, store: &str) -> Vec<String> {
+    [
+        "relay",
+        "--listen",
+        "127.0.0.1:0",
+        "--segment",
+        "1s",
+        "--store",
+        store,
+        "--spool",
+        &folder.at("spool"),
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+fn refs(options: &[String]) -> Vec<&str> {
+    options.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn what_was_accepted_outlives_a_kill_and_the_stream_goes_on() {
+    let folder = Folder::new();
+    let options = options(&folder, &folder.at("archive"));
+    let (mut relay, ports) = Running::listening(&refs(&options));
+    let mut port = ports[0];
+    let id = create(port);
+    let other = create(port);
+    for n in 0..90 {
+        post(port, &id, &packet(n));
+        if n % 30 == 29 {
+            post(port, &other, &packet(n / 30));
+            relay.kill();
+            let again = Running::listening(&refs(&options));
+            (relay, port) = (again.0, again.1[0]);
+            let told = asked(port, "GET /api/streams", b"");
+            assert_eq!(told[&id]["is_live"], true, "{told}");
+        }
+    }
+    end(port, &id);
+    assert!(kept(port, &id, 90 * 2_048) == packets(90));
+    assert_eq!(kept(port, &id, 0).len(), 90 * 2_048, "nothing twice");
+    // A clean end, and a start over what is there.
+    relay.interrupt();
+    let ended = relay.wait();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(ended.summary()["streams"], 2);
+    let (_relay, ports) = Running::listening(&refs(&options));
+    let told = asked(ports[0], "GET /api/streams", b"");
+    assert_eq!(told[&id]["is_live"], false);
+    assert_eq!(told[&other]["is_live"], true);
+    end(ports[0], &other);
+    assert!(kept(ports[0], &other, 3 * 2_048) == packets(3));
+    assert!(kept(ports[0], &id, 90 * 2_048) == packets(90));
+}
+
+#[test]
+fn a_store_that_is_away_delays_nobody_and_gets_everything_afterwards() {
+    let folder = Folder::new();
+    let mut s3 = S3Server::start();
+    let environment = [
+        ("AWS_ACCESS_KEY_ID", "ours".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+        ("AWS_ENDPOINT_URL", s3.endpoint()),
+    ];
+    let environment = environment.map(|(name, value)| (name, PathBuf::from(value)));
+    let options = options(&folder, "s3://archive/live");
+    let (relay, ports) = Running::listening_in(environment.clone(), &refs(&options));
+    let mut port = ports[0];
+    let id = create(port);
+    for n in 0..60 {
+        if n == 20 {
+            s3.kill();
+        }
+        post(port, &id, &packet(n));
+    }
+    end(port, &id);
+    let told = asked(port, &format!("GET /api/streams/{id}"), b"");
+    assert_eq!(told["refused_bytes"], 0);
+    // It is killed while all of that waits, and begins again once the store is there.
+    relay.kill();
+    s3.revive();
+    let (_relay, ports) = Running::listening_in(environment, &refs(&options));
+    port = ports[0];
+    assert!(kept(port, &id, 60 * 2_048) == packets(60));
+    // And in the bucket, under the contract's keys.
+    let folder = s3.bucket().join("live").join(&id);
+    let raw = || {
+        let files = std::fs::read_dir(&folder).into_iter().flatten();
+        let mut files: Vec<_> = files.map(|f| f.unwrap().path()).collect();
+        files.retain(|f| f.extension().is_some_and(|e| e == "raw"));
+        files.sort();
+        let read = files.iter().map(|f| std::fs::read(f).unwrap());
+        read.collect::<Vec<_>>().concat()
+    };
+    for _ in 0..200 {
+        if raw().len() == 60 * 2_048 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(raw() == packets(60));
+}
+
+#[test]
+fn what_keeps_it_from_starting_is_told_at_once() {
+    let folder = Folder::new();
+    let archive = folder.at("archive");
+    let spool = folder.at("spool");
+    let start = |more: &[&str]| audiox(&[&["relay", "--spool", &spool, "--listen"], more].concat());
+    start(&["0.0.0.0:0", "--store", &archive]).fails(2, "--open");
+    start(&["127.0.0.1:0", "--store", &archive, "--segment", "1ms"]).fails(2, "100 ms");
+    start(&[
+        "127.0.0.1:0",
+        "--store",
+        &archive,
+        "--origin",
+        "example.org",
+    ])
+    .fails(2, "https://");
+    start(&["127.0.0.1:0", "--store", &archive, "--max-body", "many"]).fails(2, "16M");
+    let tokens = folder.at("tokens");
+    std::fs::write(&tokens, "somebody a-token-of-ours-0123\n").unwrap();
+    let refused = start(&["127.0.0.1:0", "--store", &archive, "--token-file", &tokens]);
+    refused.fails(1, "line 1");
+    let s3 = S3Server::start();
+    let endpoint = s3.endpoint();
+    let keys = |secret: &str| {
+        [
+            ("AWS_ACCESS_KEY_ID", "ours"),
+            ("AWS_SECRET_ACCESS_KEY", secret),
+            ("AWS_REGION", "us-east-1"),
+        ]
+        .map(|(n, v)| (n, PathBuf::from(v)))
+    };
+    for (store, secret, told) in [
+        ("s3://nowhere", "secret", "nowhere"),
+        ("s3://archive", "wrong", "denied"),
+    ] {
+        let args = [
+            "relay",
+            "--listen",
+            "127.0.0.1:0",
+            "--spool",
+            &spool,
+            "--endpoint",
+            &endpoint,
+            "--store",
+            store,
+        ];
+        let ended = Running::start_in(keys(secret), &args).wait();
+        assert_eq!(ended.code, 1, "{ended:?}");
+        assert!(ended.err.to_lowercase().contains(told), "{ended:?}");
+    }
+    // Two at one spool.
+    let options = options(&folder, &archive);
+    let (_relay, _) = Running::listening(&refs(&options));
+    audiox(&refs(&options)).fails(1, "spool");
+}
+
+#[test]
+fn tokens_and_other_sites_are_let_in_by_option() {
+    let folder = Folder::new();
+    let tokens = folder.at("tokens");
+    std::fs::write(
+        &tokens,
+        "publish a-token-to-publish\nadmin an-administrators-token\n",
+    )
+    .unwrap();
+    let mut options = options(&folder, &folder.at("archive"));
+    for more in [
+        "--token-file",
+        &tokens,
+        "--free-listening",
+        "--origin",
+        "https://example.org",
+    ] {
+        options.push(more.to_owned());
+    }
+    let (_relay, ports) = Running::listening(&refs(&options));
+    let port = ports[0];
+    let with = |line: &str, head: &str| ask(port, &format!("{line} HTTP/1.1\r\n{head}\r\nX:"), b"");
+    assert_eq!(ask(port, "POST /api/streams", b"").0, 401);
+    assert_eq!(
+        with(
+            "POST /api/streams",
+            "Authorization: Bearer a-token-to-publish"
+        )
+        .0,
+        200
+    );
+    assert_eq!(ask(port, "GET /api/streams", b"").0, 200);
+    assert_eq!(
+        with("GET /metrics", "Authorization: Bearer a-token-to-publish").0,
+        401
+    );
+    let (status, figures) = with(
+        "GET /metrics",
+        "Authorization: Bearer an-administrators-token",
+    );
+    assert_eq!(status, 200);
+    let figures = String::from_utf8(figures).unwrap();
+    assert!(figures.contains("audiox_relay_streams_live 1"), "{figures}");
+    assert!(
+        figures.contains("audiox_archive_waiting_segments 0"),
+        "{figures}"
+    );
+    assert_eq!(
+        with("GET /api/streams", "Origin: https://example.org").0,
+        200
+    );
+    assert_eq!(
+        with("GET /api/streams", "Origin: https://example.com").0,
+        403
+    );
+    assert_eq!(
+        ask(port, "GET /healthz", b"").1,
+        json!({"status": "ok"}).to_string().as_bytes()
+    );
+}
