@@ -5,7 +5,8 @@
 #   base   make, a linker for Rust, cmake and a C compiler for libopus, ALSA's headers for sound
 #          devices, certificates for the crate registry
 #   test   base + cargo-nextest, ffmpeg and GStreamer (peers of the interop tests), PulseAudio
-#          (virtual sound devices), Chromium, Node.js and playwright-core (tests of the pages)
+#          (virtual sound devices), grpcio for Python (a device of the gRPC server), Chromium,
+#          Node.js and playwright-core (tests of the pages)
 #   lint   base + rustfmt, clippy, a C++ compiler (the fuzz targets must build)
 #   fuzz   base + cargo-fuzz and a C++ compiler
 #
@@ -61,11 +62,13 @@ want_browser() {
     want npm npm
 }
 
-# Foreign clients of the relay.
+# Foreign clients of the relay, and devices of the gRPC server.
 want_python() {
     want python3 python3
     /usr/bin/python3 -c 'import socketio, websocket, requests' 2>/dev/null ||
         packages+=(python3-socketio python3-websocket python3-requests)
+    /usr/bin/python3 -c 'import ctypes, grpc, grpc_tools; ctypes.CDLL("libopus.so.0")' 2>/dev/null ||
+        packages+=(python3-grpcio python3-grpc-tools libopus0)
 }
 
 case $profile in

@@ -40,7 +40,7 @@ pub use limits::Limits;
 pub use metrics::{MetricKind, MetricsSource, MetricsText, Samples};
 pub use origins::Origins;
 pub use server::{HttpHandle, HttpServer};
-pub use tls::Tls;
+pub use tls::{Identity, Tls};
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -31,6 +31,21 @@ pub enum Tls {
     },
 }
 
+/// Certificate and key of a server that does its TLS itself.
+#[derive(Clone)]
+pub struct Identity {
+    /// The certificate, and those that lead from it to an authority, in PEM.
+    pub certificate: String,
+    /// Its private key, in PEM.
+    pub key: String,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Identity(…)")
+    }
+}
+
 /// A server's side of TLS.
 pub(super) struct Material {
     pub(super) config: Arc<ServerConfig>,
@@ -39,6 +54,38 @@ pub(super) struct Material {
 }
 
 impl Tls {
+    /// Reads or makes certificate and key, for servers of other protocols; none where there is no
+    /// encryption.
+    ///
+    /// # Errors
+    /// A file cannot be read or holds something else; key and certificate do not belong together;
+    /// a name cannot stand in a certificate.
+    pub fn identity(&self) -> Result<Option<Identity>, HttpError> {
+        let read = |path: &Path| {
+            std::fs::read_to_string(path).map_err(|source| HttpError::Io {
+                what: format!("cannot read {}", path.display()),
+                source,
+            })
+        };
+        match self {
+            Self::Off => Ok(None),
+            Self::Files { certificate, key } => {
+                self.material()?;
+                Ok(Some(Identity {
+                    certificate: read(certificate)?,
+                    key: read(key)?,
+                }))
+            }
+            Self::SelfSigned { names } => {
+                let made = self_signed(names).map_err(cannot_make(names))?;
+                Ok(Some(Identity {
+                    certificate: made.pem,
+                    key: made.key_pem,
+                }))
+            }
+        }
+    }
+
     /// Reads or makes key and certificate.
     ///
     /// # Errors
@@ -61,21 +108,30 @@ impl Tls {
                 }))
             }
             Self::SelfSigned { names } => {
-                let (chain, key, pem) = self_signed(names).map_err(|e| HttpError::Tls {
-                    what: format!("cannot make a certificate for {}", names.join(", ")),
-                    reason: e.to_string(),
-                })?;
+                let made = self_signed(names).map_err(cannot_make(names))?;
                 let what = "cannot use the certificate made here".to_owned();
                 Ok(Some(Material {
-                    config: server(chain, key, what)?,
-                    made: Some(pem),
+                    config: server(made.chain, made.key, what)?,
+                    made: Some(made.pem),
                 }))
             }
         }
     }
 }
 
-type Made = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>, String);
+struct Made {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    pem: String,
+    key_pem: String,
+}
+
+fn cannot_make(names: &[String]) -> impl Fn(rcgen::Error) -> HttpError + '_ {
+    |e| HttpError::Tls {
+        what: format!("cannot make a certificate for {}", names.join(", ")),
+        reason: e.to_string(),
+    }
+}
 
 fn self_signed(names: &[String]) -> Result<Made, rcgen::Error> {
     let mut params = rcgen::CertificateParams::new(names)?;
@@ -89,8 +145,12 @@ fn self_signed(names: &[String]) -> Result<Made, rcgen::Error> {
     let key = rcgen::KeyPair::generate()?;
     let certificate = params.self_signed(&key)?;
     let pem = certificate.pem();
-    let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-    Ok((vec![certificate.into()], key, pem))
+    Ok(Made {
+        chain: vec![certificate.into()],
+        key: PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+        key_pem: key.serialize_pem(),
+        pem,
+    })
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, HttpError> {
