@@ -8,6 +8,7 @@ use audiox_core::ingress::{Handled, Ingress, IngressEvent, SourceId};
 use audiox_core::packet::PacketBuf;
 use audiox_core::playout::Inserted;
 use audiox_core::trace::{Arrival, TraceEvent, TraceHead};
+use audiox_net::AllowList;
 use audiox_net::clock::Clock;
 use audiox_net::stop::StopFlag;
 
@@ -52,7 +53,7 @@ impl Listener {
         let mut stations = Vec::new();
         for l in listen {
             let readers = l.decoders(codecs)?;
-            let opened = Port::open(l, clock, &stop, MAX_STREAMS);
+            let opened = Port::open(l, clock, &stop, MAX_STREAMS, &AllowList::default());
             if opened.is_err() {
                 stop.stop();
             }

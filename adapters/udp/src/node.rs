@@ -13,6 +13,7 @@ use audiox_core::ConfigError;
 use audiox_core::codec::CodecRegistry;
 use audiox_core::format::SampleFormat;
 use audiox_core::source::SinkError;
+use audiox_net::AllowList;
 use audiox_net::clock::Clock;
 use audiox_net::stop::StopFlag;
 
@@ -67,6 +68,8 @@ pub struct NodeConfig {
     pub duration: Option<Duration>,
     /// Write a JSON sidecar beside the recording.
     pub sidecar: bool,
+    /// Where datagrams may come from; others are dropped and counted. Anywhere by default.
+    pub allow: AllowList,
     /// What RTP payloads may hold.
     pub codecs: CodecRegistry,
 }
@@ -86,6 +89,7 @@ impl NodeConfig {
             stop_when_ended: false,
             duration: None,
             sidecar: true,
+            allow: AllowList::default(),
             codecs: CodecRegistry::default(),
         }
     }
@@ -117,7 +121,7 @@ impl Node {
         let clock = Clock::new();
         let mut ports = Vec::new();
         for listen in &config.listen {
-            let opened = Port::open(listen, clock, &sockets_stop, config.max_streams);
+            let opened = Port::open(listen, clock, &sockets_stop, config.max_streams, &config.allow);
             if opened.is_err() {
                 sockets_stop.stop();
             }

@@ -27,6 +27,7 @@ use audiox_core::codec::CodecRegistry;
 use audiox_core::format::StreamFormat;
 use audiox_core::playout::PlayoutConfig;
 use audiox_core::source::Sink;
+use audiox_net::AllowList;
 use audiox_net::clock::Clock;
 use audiox_net::pace::{Priority, spawn_paced};
 use audiox_net::stop::StopFlag;
@@ -60,6 +61,8 @@ pub struct PlayerConfig {
     /// Trace every arrival and decision of the first stream into this file, of later ones into
     /// files of the same name and a number.
     pub trace: Option<PathBuf>,
+    /// Where datagrams may come from; others are dropped and counted. Anywhere by default.
+    pub allow: AllowList,
     /// What RTP payloads may hold.
     pub codecs: CodecRegistry,
 }
@@ -86,6 +89,7 @@ impl PlayerConfig {
             stop_when_ended: false,
             duration: None,
             trace: None,
+            allow: AllowList::default(),
             codecs: CodecRegistry::default(),
         })
     }
@@ -204,7 +208,7 @@ impl Setup {
         let tracer = config.trace.clone().map(Tracer::start).transpose()?;
         let mut ports = Vec::new();
         for listen in &config.listen {
-            let opened = Port::open(listen, clock, &sockets_stop, config.max_streams);
+            let opened = Port::open(listen, clock, &sockets_stop, config.max_streams, &config.allow);
             if opened.is_err() {
                 sockets_stop.stop();
             }

@@ -1,23 +1,25 @@
-//! The threads beside the sockets: they stamp and hand over, and do nothing else.
+//! The threads beside the sockets: they turn away, stamp and hand over, and do nothing else.
 
-use std::collections::HashMap;
+mod origins;
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, Thread};
 
-use audiox_core::ingress::Origin;
 use audiox_core::packet::PacketBuf;
 use audiox_core::packet::rtcp::is_rtcp;
 use audiox_core::pool::{PacketInput, PacketOutput, packet_pool};
 use audiox_core::time::Instant;
+use audiox_net::AllowList;
 use audiox_net::clock::Clock;
 use audiox_net::stop::StopFlag;
 use audiox_net::udp::{RecvOutcome, RtpSockets, UdpError, UdpSocketConfig, UdpTransport};
 
 use crate::Error;
 use crate::node::{Content, Listen, MAX_DATAGRAM};
+pub(crate) use origins::Origins;
 
 /// The reading end of a port.
 pub(crate) struct Port {
@@ -49,55 +51,21 @@ pub(crate) struct Report {
 /// Counters of the socket threads.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
+    pub(crate) not_allowed: AtomicU64,
     pub(crate) truncated: AtomicU64,
     pub(crate) overrun: AtomicU64,
     pub(crate) refused_origins: AtomicU64,
     pub(crate) errors: AtomicU64,
 }
 
-/// Addresses that media came from, by the number the ingress knows them by. Bounded: addresses
-/// beyond the limit are turned away.
-#[derive(Debug)]
-pub(crate) struct Origins {
-    known: Mutex<HashMap<SocketAddr, Origin>>,
-    limit: usize,
-}
-
-impl Origins {
-    fn new(limit: usize) -> Self {
-        Self {
-            known: Mutex::default(),
-            limit,
-        }
-    }
-
-    fn number(&self, from: SocketAddr) -> Option<Origin> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(origin) = known.get(&from) {
-            return Some(*origin);
-        }
-        if known.len() >= self.limit {
-            return None;
-        }
-        let origin = Origin(known.len() as u64);
-        known.insert(from, origin);
-        Some(origin)
-    }
-
-    /// The address with this number.
-    pub(crate) fn address(&self, origin: Origin) -> Option<SocketAddr> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.iter().find(|(_, o)| **o == origin).map(|(a, _)| *a)
-    }
-}
-
 impl Port {
-    /// Opens the sockets and starts their threads.
+    /// Opens the sockets and starts their threads, which take in what comes from `allow`.
     pub(crate) fn open(
         listen: &Listen,
         clock: Clock,
         stop: &StopFlag,
         limit: usize,
+        allow: &AllowList,
     ) -> Result<Self, Error> {
         // Beside an RTP port that is any, the one for repair packets may be taken.
         let mut tries = if listen.socket.bind.port() == 0 {
@@ -122,6 +90,7 @@ impl Port {
             clock,
             stop: stop.clone(),
             counts: counts.clone(),
+            allow: allow.clone(),
             reports: report_tx,
             reader: Arc::default(),
         };
@@ -204,6 +173,7 @@ struct Shared {
     clock: Clock,
     stop: StopFlag,
     counts: Arc<Counts>,
+    allow: AllowList,
     reports: SyncSender<Report>,
     reader: Arc<OnceLock<Thread>>,
 }
@@ -280,7 +250,7 @@ fn receive_media(
             hand_over(&spare, from, shared);
             continue;
         }
-        let Some(origin) = origins.number(from) else {
+        let Some(origin) = origins.number(from, spare.meta.arrival) else {
             count(&shared.counts.refused_origins);
             continue;
         };
@@ -309,7 +279,11 @@ fn receive_reports(socket: &UdpTransport, shared: &Shared) {
 
 fn receive(socket: &UdpTransport, buf: &mut PacketBuf, shared: &Shared) -> Option<SocketAddr> {
     match socket.recv(&shared.clock, buf) {
-        Ok(RecvOutcome::Datagram { from, .. }) => Some(from),
+        Ok(RecvOutcome::Datagram { from, .. }) if shared.allow.allows(from.ip()) => Some(from),
+        Ok(RecvOutcome::Datagram { .. }) => {
+            count(&shared.counts.not_allowed);
+            None
+        }
         Ok(RecvOutcome::Truncated { .. }) => {
             count(&shared.counts.truncated);
             None

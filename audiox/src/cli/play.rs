@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use audiox::core::format::{Channels, SampleFormat, SampleRate, StreamFormat};
 use audiox::core::playout::{PlayoutConfig, Profile};
-use audiox::net::Endpoint;
+use audiox::net::{AddressRange, AllowList, Endpoint};
 use audiox::sink_from_str;
 use audiox::udp::node::Listen;
 use audiox::udp::player::{PlayedStream, Player, PlayerConfig, PlayerHandle, PlayerReport};
@@ -59,6 +59,9 @@ pub(super) struct PlayArgs {
     #[arg(long, value_name = "N", default_value = "16", help_heading = "Playout")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     max_streams: u16,
+    /// Take in what comes from these addresses and ranges alone, as 192.168.2.0/24
+    #[arg(long, value_name = "RANGE", value_delimiter = ',', help_heading = "Playout")]
+    allow: Vec<AddressRange>,
     /// Write every arrival and decision to this file, for `audiox replay` and `audiox doctor`
     #[arg(long, value_name = "FILE", help_heading = "Playout")]
     trace: Option<PathBuf>,
@@ -102,6 +105,7 @@ impl PlayArgs {
             stop_when_ended: self.once,
             duration: self.duration,
             trace: self.trace.clone(),
+            allow: AllowList::new(self.allow.clone()),
             codecs: audiox::codecs(),
             ..config
         })
@@ -277,6 +281,9 @@ fn text(report: &PlayerReport, rate: SampleRate) -> String {
     }
     let troubles = [
         ("malformed", report.malformed),
+        ("from addresses that are not allowed", report.not_allowed),
+        ("too long", report.truncated),
+        ("dropped for want of time", report.overrun),
         ("without a place", report.refused),
         ("late pulls", report.late_pulls),
         ("missing from the trace", report.untraced),
@@ -305,6 +312,9 @@ fn describe(report: &PlayerReport, watched: &Watched) -> Value {
         "streams": streams,
         "refused": report.refused,
         "malformed": report.malformed,
+        "not_allowed": report.not_allowed,
+        "truncated": report.truncated,
+        "overrun": report.overrun,
         "late_pulls": report.late_pulls,
         "untraced": report.untraced,
         "devices": watched.json(),

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use audiox::core::format::{Channels, PcmFormat, SampleFormat, SampleRate};
-use audiox::net::Endpoint;
+use audiox::net::{AddressRange, AllowList, Endpoint};
 use audiox::net::udp::Interface;
 use audiox::udp::node::{Listen, Node, NodeConfig, NodeHandle, NodeReport};
 use audiox::{SinkName, recv};
@@ -93,6 +93,9 @@ pub(super) struct RecvArgs {
     /// Interface for multicast: a name, an index or an IPv4 address
     #[arg(long, value_name = "INTERFACE", help_heading = "Network")]
     iface: Option<String>,
+    /// Take in what comes from these addresses and ranges alone, as 192.168.2.0/24
+    #[arg(long, value_name = "RANGE", value_delimiter = ',', help_heading = "Network")]
+    allow: Vec<AddressRange>,
 }
 
 impl RecvArgs {
@@ -182,6 +185,7 @@ pub(super) fn run(args: RecvArgs, mut output: Output) -> Result<(), Failure> {
         stop_when_ended: args.once,
         duration: args.duration,
         sidecar: !args.no_sidecar,
+        allow: AllowList::new(args.allow),
         codecs: audiox::codecs(),
         ..NodeConfig::new(listen, target)
     };
@@ -230,6 +234,7 @@ fn listen_to(
         idle_after: args.idle,
         stop_when_ended: args.once,
         duration: args.duration,
+        allow: AllowList::new(args.allow.clone()),
         codecs: audiox::codecs(),
         ..PlayerConfig::new(listen, Profile::Balanced.config())?
     };

@@ -158,3 +158,26 @@ fn statistics_come_as_json_lines_and_the_start_can_be_later() {
     assert_eq!(summary["streams"][1]["format"], "L24/48000/1");
     drop(socket);
 }
+
+#[test]
+fn datagrams_from_elsewhere_are_turned_away_and_counted() {
+    let folder = Folder::new();
+    for (range, heard) in [("127.0.0.0/8,10.0.0.7", 1), ("10.0.0.0/8", 0)] {
+        for command in ["recv", "play"] {
+            let file = folder.at(&format!("{command}{heard}.wav"));
+            let at = "udp://127.0.0.1:0?rate=48000&channels=1";
+            let listen = [command, at, "--to", &file, "--allow", range];
+            let (listening, ports) = Running::listening(&listen);
+            let to = format!("udp://127.0.0.1:{}?ptime=10", ports[0]);
+            audiox(&["send", "tone:440,length=300ms,rate=48000", "--to", &to]).clean();
+            std::thread::sleep(Duration::from_millis(300));
+            listening.interrupt();
+            let told = listening.wait().clean().summary();
+            let streams = told["streams"].as_array().unwrap();
+            assert_eq!(streams.len(), heard, "{told}");
+            assert_eq!(told["not_allowed"], 30 * (1 - heard), "{told}");
+        }
+    }
+    let wrong = ["play", "udp://:0", "--to", "null:", "--allow", "10.0.0.1/8"];
+    audiox(&wrong).fails(2, "10.0.0.0/8");
+}

@@ -530,6 +530,7 @@ impl Recorder {
             let counts = &station.port.counts;
             report.too_many_streams +=
                 stats.too_many_sources + counts.refused_origins.load(Ordering::Relaxed);
+            report.not_allowed += counts.not_allowed.load(Ordering::Relaxed);
             report.truncated += counts.truncated.load(Ordering::Relaxed);
             report.overrun += counts.overrun.load(Ordering::Relaxed);
         }

@@ -67,6 +67,8 @@ pub struct NodeReport {
     pub undecodable: u64,
     /// Datagrams turned away because there are streams enough.
     pub too_many_streams: u64,
+    /// Datagrams from addresses that are not allowed.
+    pub not_allowed: u64,
     /// Datagrams longer than any buffer.
     pub truncated: u64,
     /// Datagrams dropped because the recorder was behind.

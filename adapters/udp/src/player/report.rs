@@ -21,6 +21,12 @@ pub struct PlayerReport {
     pub refused: u64,
     /// Datagrams that were not what was expected.
     pub malformed: u64,
+    /// Datagrams from addresses that are not allowed.
+    pub not_allowed: u64,
+    /// Datagrams longer than any buffer.
+    pub truncated: u64,
+    /// Datagrams dropped because the player was behind.
+    pub overrun: u64,
     /// Pulls that came more than a quantum late: the machine was busy.
     pub late_pulls: u64,
     /// Events that the trace has not got.

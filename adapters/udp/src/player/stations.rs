@@ -176,9 +176,16 @@ impl Stations {
         self.report.peak = self.pulled.take_peak();
         self.report.refused = 0;
         self.report.malformed = 0;
+        self.report.not_allowed = 0;
+        self.report.truncated = 0;
+        self.report.overrun = 0;
         for station in &mut self.stations {
             let stats = station.input.stats();
-            self.report.refused += stats.packets_refused;
+            let counts = &station.port.counts;
+            self.report.refused += stats.packets_refused + counts.refused_origins.load(order);
+            self.report.not_allowed += counts.not_allowed.load(order);
+            self.report.truncated += counts.truncated.load(order);
+            self.report.overrun += counts.overrun.load(order);
             self.report.malformed += station.input.ingress().stats().malformed;
             station.update(&self.clock, &mut self.report);
         }

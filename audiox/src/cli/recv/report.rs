@@ -165,7 +165,7 @@ fn causes(s: &StreamReport) -> String {
 }
 
 /// Datagrams and packets that no stream counts: key, words, number.
-fn troubles(report: &NodeReport) -> [(&'static str, &'static str, u64); 8] {
+fn troubles(report: &NodeReport) -> [(&'static str, &'static str, u64); 9] {
     [
         ("malformed", "malformed", report.malformed),
         (
@@ -182,6 +182,11 @@ fn troubles(report: &NodeReport) -> [(&'static str, &'static str, u64); 8] {
             "too_many_streams",
             "of more streams than allowed",
             report.too_many_streams,
+        ),
+        (
+            "not_allowed",
+            "from addresses that are not allowed",
+            report.not_allowed,
         ),
         ("truncated", "too long", report.truncated),
         ("overrun", "for want of time", report.overrun),
