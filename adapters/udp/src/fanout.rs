@@ -39,6 +39,8 @@ mod error;
 pub mod http;
 mod lane;
 mod list;
+mod session;
+mod shared;
 mod snapshot;
 mod status;
 mod tend;
@@ -50,31 +52,21 @@ pub use snapshot::{
     ClientSnapshot, FanoutLevels, FanoutSnapshot, FanoutState, FileSnapshot, LevelSnapshot,
 };
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
 
 use audiox_core::ConfigError;
 use audiox_core::codec::CodecRegistry;
-use audiox_core::format::StreamFormat;
 use audiox_core::source::Source;
-use audiox_net::clock::Clock;
 use audiox_net::pace::Priority;
-use audiox_net::thread::{Realtime, request_realtime, sharpen_timers};
 use audiox_net::{AllowList, StopFlag};
-use ringbuf::traits::{Consumer, Producer, Split};
-use ringbuf::{HeapCons, HeapProd, HeapRb};
 use serde_json::{Map, Value};
 
 use crate::Error;
-use crate::streamer::identity::Identifiers;
-use engine::{End, Engine, Feed, Order};
-use lane::{Lane, LaneContext};
-use status::{Board, ClientStatus};
+use session::Session;
+use shared::{Link, Names, Shared};
 
 /// Opens the source: called at each start.
 pub type OpenSource = Box<dyn Fn() -> Result<Box<dyn Source>, Error> + Send + Sync>;
@@ -154,63 +146,6 @@ impl Drop for EndTending {
     }
 }
 
-struct Shared {
-    config: FanoutConfig,
-    clock: Clock,
-    cname: String,
-    inner: Mutex<Inner>,
-    /// Held while starting or stopping, which may take as long as a device does.
-    turn: Mutex<()>,
-    /// Counts what was changed by hand.
-    revision: AtomicU64,
-}
-
-struct Inner {
-    list: ClientList,
-    clients: BTreeMap<String, Client>,
-    next_id: u64,
-    session: Option<Session>,
-    sessions: u64,
-    state: FanoutState,
-    /// The file's text, as far as known.
-    stored: Option<String>,
-    /// The list in it, where it is one.
-    saved: Option<ClientList>,
-    file_error: Option<String>,
-}
-
-/// A client while it is in the list.
-#[derive(Debug)]
-struct Client {
-    id: u64,
-    spec: Result<ClientSpec, String>,
-    status: Arc<ClientStatus>,
-    link: Link,
-}
-
-/// How far a client is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Link {
-    /// It is to be sent to.
-    Wanted,
-    Up,
-    Failed {
-        reason: String,
-        again: Instant,
-    },
-}
-
-/// What runs between a start and a stop.
-struct Session {
-    format: StreamFormat,
-    started: Instant,
-    stop: StopFlag,
-    board: Arc<Board>,
-    orders: HeapProd<Order>,
-    gone: HeapCons<Box<Lane>>,
-    thread: JoinHandle<(End, Realtime)>,
-}
-
 impl Fanout {
     /// A fan-out to `clients`, which waits to be [started](Self::start).
     ///
@@ -221,29 +156,7 @@ impl Fanout {
             let allowed = "1 to 32753 frames";
             return Err(ConfigError::new("chunk", config.chunk, allowed).into());
         }
-        let stored = config
-            .file
-            .as_ref()
-            .and_then(|f| std::fs::read_to_string(f).ok());
-        let saved = stored.as_ref().and_then(|t| ClientList::parse(t).ok());
-        let shared = Arc::new(Shared {
-            config,
-            clock: Clock::new(),
-            cname: Identifiers::new(None).cname(),
-            inner: Mutex::new(Inner {
-                list: ClientList::new(),
-                clients: BTreeMap::new(),
-                next_id: 0,
-                session: None,
-                sessions: 0,
-                state: FanoutState::Stopped,
-                stored,
-                saved,
-                file_error: None,
-            }),
-            turn: Mutex::new(()),
-            revision: AtomicU64::new(0),
-        });
+        let shared = Arc::new(Shared::new(config));
         shared.lock().take_over(clients);
         let stop = StopFlag::new();
         tend::spawn(&shared, stop.clone()).map_err(Error::from_thread)?;
@@ -264,7 +177,7 @@ impl Fanout {
         if shared.lock().session.is_some() {
             return Ok(());
         }
-        let started = shared.open_session();
+        let started = Session::open(&shared.config, shared.clock);
         let mut inner = shared.lock();
         match started {
             Ok((session, go)) => {
@@ -417,265 +330,3 @@ impl Fanout {
         Ok(())
     }
 }
-
-/// Whether clients whose names have to be looked up are connected too, which may take long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Names {
-    Now,
-    Later,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn touch(&self) {
-        self.revision.fetch_add(1, Relaxed);
-    }
-
-    /// A session whose thread waits until the sender that comes with it is dropped.
-    fn open_session(&self) -> Result<(Session, mpsc::Sender<()>), FanoutError> {
-        let source = (self.config.open)()?;
-        let format = source.format();
-        let feed = Feed::new(source, self.config.chunk).map_err(Error::from)?;
-        let board = Arc::new(Board::new(format.channels));
-        let (orders, ordered) = HeapRb::new(2 * list::MAX_CLIENTS).split();
-        let (goes, gone) = HeapRb::new(2 * list::MAX_CLIENTS).split();
-        let (clock, chunk) = (self.clock, self.config.chunk);
-        let engine = Engine::new(clock, feed, format, chunk, ordered, goes, board.clone());
-        let (stop, priority) = (StopFlag::new(), self.config.priority);
-        let stopped = stop.clone();
-        let (go, gate) = mpsc::channel::<()>();
-        let thread = std::thread::Builder::new()
-            .name("audiox-fanout".to_owned())
-            .spawn(move || {
-                sharpen_timers();
-                let realtime = match priority {
-                    Priority::Ordinary => Realtime::NotAsked,
-                    Priority::Realtime => request_realtime(),
-                };
-                let _ = gate.recv();
-                (engine.run_to_end(&stopped), realtime)
-            })
-            .map_err(Error::from_thread)?;
-        let session = Session {
-            format,
-            started: Instant::now(),
-            stop,
-            board,
-            orders,
-            gone,
-            thread,
-        };
-        Ok((session, go))
-    }
-
-    fn load(&self) -> Result<(), FanoutError> {
-        let file = self.config.file.as_ref().ok_or(FanoutError::NoFile)?;
-        let text = std::fs::read_to_string(file).map_err(FanoutError::io("cannot read", file))?;
-        self.take_text(text)
-    }
-
-    /// Takes over what the file has; a broken one is told and changes nothing.
-    fn take_text(&self, text: String) -> Result<(), FanoutError> {
-        let parsed = ClientList::parse(&text);
-        let mut inner = self.lock();
-        inner.stored = Some(text);
-        let taken = match parsed {
-            Ok(list) => {
-                inner.file_error = None;
-                inner.saved = Some(list.clone());
-                inner.take_over(list);
-                Ok(())
-            }
-            Err(e) => {
-                inner.file_error = Some(e.to_string());
-                inner.saved = None;
-                Err(e)
-            }
-        };
-        drop(inner);
-        self.touch();
-        self.connect_wanted(Names::Later);
-        taken
-    }
-
-    /// Makes streams to all clients that want one. Looking up names and opening sockets is done
-    /// without the lock, so a slow one holds nobody up.
-    fn connect_wanted(&self, names: Names) {
-        loop {
-            let (session, name, id, spec, status, context) = {
-                let inner = self.lock();
-                let Some(session) = &inner.session else {
-                    return;
-                };
-                let wanted = inner.clients.iter().find_map(|(name, client)| {
-                    let spec = client.spec.as_ref().ok()?;
-                    let now = names == Names::Now || spec.address().is_some();
-                    (client.link == Link::Wanted && now).then_some((name, client, spec))
-                });
-                let Some((name, client, spec)) = wanted else {
-                    return;
-                };
-                let context = LaneContext {
-                    format: session.format,
-                    chunk: self.config.chunk,
-                    clock: self.clock,
-                    codecs: self.config.codecs.clone(),
-                    allow: self.config.allow.clone(),
-                    cname: self.cname.clone(),
-                };
-                let (name, spec) = (name.clone(), spec.clone());
-                (
-                    inner.sessions,
-                    name,
-                    client.id,
-                    spec,
-                    client.status.clone(),
-                    context,
-                )
-            };
-            let lane = Lane::connect(id, &spec, status, &context);
-            let mut inner = self.lock();
-            let current = inner.sessions == session;
-            let Inner {
-                clients, session, ..
-            } = &mut *inner;
-            // It may have been changed or removed meanwhile, and is then looked at again.
-            let still = clients.get_mut(&name).filter(|c| {
-                current && c.id == id && c.spec.as_ref().is_ok_and(|s| s.continues(&spec))
-            });
-            let (Some(client), Some(session)) = (still, session) else {
-                continue;
-            };
-            let (order, reason) = match lane {
-                Ok(lane) => (Order::Put(Box::new(lane)), None),
-                // What it got before it was changed is no longer wanted either.
-                Err(e) => (Order::Remove(id), Some(e.to_string())),
-            };
-            let told = session.order(order);
-            client.link = match reason {
-                Some(reason) => Link::failed(reason),
-                None if told => Link::Up,
-                None => Link::failed(BLOCKED.to_owned()),
-            };
-            drop(inner);
-            self.touch();
-        }
-    }
-}
-
-impl Link {
-    fn failed(reason: String) -> Self {
-        Self::Failed {
-            reason,
-            again: Instant::now() + TRY_AGAIN,
-        }
-    }
-}
-
-impl Session {
-    /// Tells the sending thread; `false` where it has not listened for long.
-    fn order(&mut self, order: Order) -> bool {
-        // What came home is dropped here.
-        while self.gone.try_pop().is_some() {}
-        self.orders.try_push(order).is_ok()
-    }
-
-    /// Ends the thread, and waits for it unless it hangs in its source.
-    fn end(self) {
-        self.stop.stop();
-        let until = Instant::now() + END_WITHIN;
-        while !self.thread.is_finished() && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        if self.thread.is_finished() {
-            let _ = self.thread.join();
-        }
-    }
-}
-
-impl Inner {
-    /// Notes that the source has ended.
-    fn note_end(&mut self) {
-        if !self
-            .session
-            .as_ref()
-            .is_some_and(|s| s.thread.is_finished())
-        {
-            return;
-        }
-        let Some(session) = self.session.take() else {
-            return;
-        };
-        self.state = match session.thread.join() {
-            Ok((End::Stopped, _)) => FanoutState::Stopped,
-            Ok((End::Ended, _)) => FanoutState::Ended,
-            Ok((End::Failed(reason), _)) => FanoutState::Failed { reason },
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
-        for client in self.clients.values_mut() {
-            client.link = Link::Wanted;
-        }
-    }
-
-    /// Makes `list` the list: what changed is ordered, what stays the same goes on.
-    fn take_over(&mut self, list: ClientList) {
-        let mut before = std::mem::take(&mut self.clients);
-        for name in list.names() {
-            let spec = list.spec(name).map_err(|e| e.to_string());
-            let gain = spec.as_ref().map(ClientSpec::factor).unwrap_or_default();
-            let client = match before.remove(name) {
-                Some(mut client) => {
-                    client.status.set_gain(gain);
-                    let same = match (&client.spec, &spec) {
-                        (Ok(a), Ok(b)) => a.continues(b),
-                        _ => false,
-                    };
-                    if !same {
-                        // A stream that can be made takes the place of the one before.
-                        if spec.is_err() {
-                            self.session
-                                .as_mut()
-                                .map(|s| s.order(Order::Remove(client.id)));
-                        }
-                        client.link = Link::Wanted;
-                    }
-                    client.spec = spec;
-                    client
-                }
-                None => {
-                    self.next_id += 1;
-                    Client {
-                        id: self.next_id,
-                        spec,
-                        status: Arc::new(ClientStatus::new(gain)),
-                        link: Link::Wanted,
-                    }
-                }
-            };
-            self.clients.insert(name.to_owned(), client);
-        }
-        for client in before.into_values() {
-            self.session
-                .as_mut()
-                .map(|s| s.order(Order::Remove(client.id)));
-        }
-        self.list = list;
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        if let Some(session) = self.lock().session.take() {
-            session.end();
-        }
-    }
-}
-
-/// How soon a client that could not be connected is tried again.
-const TRY_AGAIN: Duration = Duration::from_secs(2);
-/// A source that blocks for longer is left behind, to end with its next block.
-const END_WITHIN: Duration = Duration::from_secs(1);
-const BLOCKED: &str = "the source gives nothing at the moment; this waits for its next block";

@@ -121,7 +121,13 @@ impl Node {
         let clock = Clock::new();
         let mut ports = Vec::new();
         for listen in &config.listen {
-            let opened = Port::open(listen, clock, &sockets_stop, config.max_streams, &config.allow);
+            let opened = Port::open(
+                listen,
+                clock,
+                &sockets_stop,
+                config.max_streams,
+                &config.allow,
+            );
             if opened.is_err() {
                 sockets_stop.stop();
             }

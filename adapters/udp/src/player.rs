@@ -208,7 +208,13 @@ impl Setup {
         let tracer = config.trace.clone().map(Tracer::start).transpose()?;
         let mut ports = Vec::new();
         for listen in &config.listen {
-            let opened = Port::open(listen, clock, &sockets_stop, config.max_streams, &config.allow);
+            let opened = Port::open(
+                listen,
+                clock,
+                &sockets_stop,
+                config.max_streams,
+                &config.allow,
+            );
             if opened.is_err() {
                 sockets_stop.stop();
             }

@@ -60,7 +60,12 @@ pub(super) struct PlayArgs {
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     max_streams: u16,
     /// Take in what comes from these addresses and ranges alone, as 192.168.2.0/24
-    #[arg(long, value_name = "RANGE", value_delimiter = ',', help_heading = "Playout")]
+    #[arg(
+        long,
+        value_name = "RANGE",
+        value_delimiter = ',',
+        help_heading = "Playout"
+    )]
     allow: Vec<AddressRange>,
     /// Write every arrival and decision to this file, for `audiox replay` and `audiox doctor`
     #[arg(long, value_name = "FILE", help_heading = "Playout")]

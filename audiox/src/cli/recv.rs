@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use audiox::core::format::{Channels, PcmFormat, SampleFormat, SampleRate};
-use audiox::net::{AddressRange, AllowList, Endpoint};
 use audiox::net::udp::Interface;
+use audiox::net::{AddressRange, AllowList, Endpoint};
 use audiox::udp::node::{Listen, Node, NodeConfig, NodeHandle, NodeReport};
 use audiox::{SinkName, recv};
 use clap::Args;
@@ -94,7 +94,12 @@ pub(super) struct RecvArgs {
     #[arg(long, value_name = "INTERFACE", help_heading = "Network")]
     iface: Option<String>,
     /// Take in what comes from these addresses and ranges alone, as 192.168.2.0/24
-    #[arg(long, value_name = "RANGE", value_delimiter = ',', help_heading = "Network")]
+    #[arg(
+        long,
+        value_name = "RANGE",
+        value_delimiter = ',',
+        help_heading = "Network"
+    )]
     allow: Vec<AddressRange>,
 }
 

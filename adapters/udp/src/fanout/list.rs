@@ -3,16 +3,19 @@
 //! The file is the original's: one JSON object keyed by the clients' names. What is not known here
 //! is kept, and so are order and layout, so that a list that was loaded is saved as it stood.
 
+mod layout;
+
 use std::io::Write;
 use std::path::Path;
 
 use audiox_core::ConfigError;
 use serde::Serialize;
-use serde_json::ser::{Formatter, Serializer};
+use serde_json::ser::Serializer;
 use serde_json::{Map, Value};
 
 use super::client::ClientSpec;
 use super::error::FanoutError;
+use layout::Layout;
 
 /// Clients by name, in order.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -253,142 +256,6 @@ fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let end = text.rfind(" at line ").unwrap_or(text.len());
     text[..end].to_owned()
-}
-
-/// How a file is laid out: as Python's `json` does by default, or indented.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Layout {
-    /// Blanks a level, on lines of their own; `None` for one line.
-    indent: Option<String>,
-    /// Blanks behind commas and colons.
-    spaced: bool,
-    /// Characters beyond ASCII are escaped.
-    ascii: bool,
-    newline: bool,
-    level: usize,
-    /// Something stands in the innermost brackets.
-    filled: bool,
-}
-
-impl Layout {
-    fn of(text: &str) -> Self {
-        let body = text.trim();
-        let second = body.split_once('\n').map(|(_, rest)| rest);
-        let indent = second.map(|rest| {
-            let blanks = rest.len() - rest.trim_start_matches([' ', '\t']).len();
-            rest[..blanks].to_owned()
-        });
-        Self {
-            spaced: body.contains("\": "),
-            ascii: body.is_ascii(),
-            newline: text.ends_with('\n'),
-            indent,
-            level: 0,
-            filled: false,
-        }
-    }
-
-    fn line<W: ?Sized + Write>(&self, out: &mut W) -> std::io::Result<()> {
-        if let Some(indent) = &self.indent {
-            out.write_all(b"\n")?;
-            for _ in 0..self.level {
-                out.write_all(indent.as_bytes())?;
-            }
-        }
-        Ok(())
-    }
-
-    fn open<W: ?Sized + Write>(&mut self, out: &mut W, bracket: u8) -> std::io::Result<()> {
-        self.level += 1;
-        self.filled = false;
-        out.write_all(&[bracket])
-    }
-
-    fn close<W: ?Sized + Write>(&mut self, out: &mut W, bracket: u8) -> std::io::Result<()> {
-        self.level -= 1;
-        if self.filled {
-            self.line(out)?;
-        }
-        self.filled = true;
-        out.write_all(&[bracket])
-    }
-
-    fn next<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> std::io::Result<()> {
-        if !first {
-            let blank = self.spaced && self.indent.is_none();
-            out.write_all(if blank { b", " } else { b"," })?;
-        }
-        self.filled = true;
-        self.line(out)
-    }
-}
-
-impl Default for Layout {
-    fn default() -> Self {
-        Self {
-            indent: Some("    ".to_owned()),
-            spaced: true,
-            ascii: false,
-            newline: true,
-            level: 0,
-            filled: false,
-        }
-    }
-}
-
-impl Formatter for Layout {
-    fn begin_array<W: ?Sized + Write>(&mut self, out: &mut W) -> std::io::Result<()> {
-        self.open(out, b'[')
-    }
-
-    fn end_array<W: ?Sized + Write>(&mut self, out: &mut W) -> std::io::Result<()> {
-        self.close(out, b']')
-    }
-
-    fn begin_array_value<W: ?Sized + Write>(
-        &mut self,
-        out: &mut W,
-        first: bool,
-    ) -> std::io::Result<()> {
-        self.next(out, first)
-    }
-
-    fn begin_object<W: ?Sized + Write>(&mut self, out: &mut W) -> std::io::Result<()> {
-        self.open(out, b'{')
-    }
-
-    fn end_object<W: ?Sized + Write>(&mut self, out: &mut W) -> std::io::Result<()> {
-        self.close(out, b'}')
-    }
-
-    fn begin_object_key<W: ?Sized + Write>(
-        &mut self,
-        out: &mut W,
-        first: bool,
-    ) -> std::io::Result<()> {
-        self.next(out, first)
-    }
-
-    fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> std::io::Result<()> {
-        out.write_all(if self.spaced { b": " } else { b":" })
-    }
-
-    fn write_string_fragment<W: ?Sized + Write>(
-        &mut self,
-        out: &mut W,
-        fragment: &str,
-    ) -> std::io::Result<()> {
-        if !self.ascii || fragment.is_ascii() {
-            return out.write_all(fragment.as_bytes());
-        }
-        for unit in fragment.encode_utf16() {
-            match u8::try_from(unit).ok().filter(u8::is_ascii) {
-                Some(byte) => out.write_all(&[byte])?,
-                None => write!(out, "\\u{unit:04x}")?,
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Clients in a list.

@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::client::{ClientSpec, ClientWire};
-use super::status::{Meter, Trouble};
-use super::{Client, Link, Shared};
+use super::shared::{Client, Link, Shared};
+use super::status::{Board, Meter, Trouble};
 
 /// Whether it streams.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -129,7 +129,7 @@ pub(super) fn take(shared: &Shared) -> FanoutSnapshot {
     let inner = shared.lock();
     let session = inner.session.as_ref();
     let board = session.map(|s| &s.board);
-    let count = |of: fn(&super::Board) -> u64| board.map_or(0, |b| of(b));
+    let count = |of: fn(&Board) -> u64| board.map_or(0, |b| of(b));
     let file = shared.config.file.as_ref();
     let clients = inner.list.names().filter_map(|name| {
         let fields = inner.list.fields(name)?.clone();

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use audiox_net::StopFlag;
 
-use super::{FanoutError, Link, Names, Shared};
+use super::error::FanoutError;
+use super::shared::{Link, Names, Shared};
 
 /// Starts the thread. It ends with the fan-out.
 pub(super) fn spawn(shared: &Arc<Shared>, stop: StopFlag) -> std::io::Result<()> {
