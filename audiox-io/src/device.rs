@@ -46,6 +46,7 @@ mod sink;
 mod supervisor;
 mod system;
 
+pub use ahead::PullAhead;
 pub use capture::{Capture, CaptureSource, CaptureStamp};
 pub use choose::{DeviceName, choose};
 pub use counters::{DevicePriority, DeviceStats, DeviceWatch};

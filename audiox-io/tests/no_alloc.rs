@@ -90,11 +90,7 @@ fn playing_a_session_from_the_callback_allocates_nothing() {
         let config = SessionConfig { ingress, ..config };
         let session = Session::new(config, playouts, Instant::EPOCH).unwrap();
         let (mut input, output) = session.split();
-        let config = PlaybackConfig {
-            device: DeviceName::Default,
-            wish: Wish::default(),
-            time: time(),
-        };
+        let config = PlaybackConfig::new(DeviceName::Default, time());
         let playback =
             Playback::start(Arc::new(host.clone()), config, move |_| Box::new(output)).unwrap();
         let frames = device.rate.get() as usize / 100;

@@ -7,6 +7,8 @@
 //!
 //! Behind the name, after commas: `rate`, `channels` and `buffer` (frames a callback), as in
 //! `mic:usb,channels=1,buffer=240`. A rate or a channel count that the device has not is converted.
+//! `ahead` says where what a player plays on a speaker is made: in its callback (`never`), a quantum
+//! ahead of it (`always`), or ahead once it is too heavy for the callback (`auto`, as a rule).
 
 use std::sync::Arc;
 
@@ -14,7 +16,7 @@ use audiox_core::ConfigError;
 use audiox_core::format::{Channels, SampleRate, StreamFormat};
 use audiox_io::device::{
     Capture, CaptureSource, DeviceInfo, DeviceName, DeviceWatch, Direction, Host, Obtained,
-    Playback, PlaybackConfig, PlaybackSink, SystemHost, TimeSource, Wish, choose,
+    Playback, PlaybackConfig, PlaybackSink, PullAhead, SystemHost, TimeSource, Wish, choose,
 };
 use audiox_net::clock::Clock;
 use audiox_udp::player::{Player, PlayerConfig, PlayerHandle};
@@ -28,6 +30,8 @@ pub struct DeviceChoice {
     pub name: DeviceName,
     /// Rate, channels and buffer, where they are asked for.
     pub wish: Wish,
+    /// Where what a player plays on it is made.
+    pub ahead: PullAhead,
 }
 
 impl DeviceChoice {
@@ -39,15 +43,16 @@ impl DeviceChoice {
     pub fn parse(kind: &str, text: &str) -> Option<Result<Self, ConfigError>> {
         let rest = text.strip_prefix(kind)?;
         match rest.chars().next() {
-            None | Some(',') => Some(Self::options(rest)),
-            Some(':') => Some(Self::options(&rest[1..])),
+            None | Some(',') => Some(Self::options(kind, rest)),
+            Some(':') => Some(Self::options(kind, &rest[1..])),
             Some(_) => None,
         }
     }
 
     /// From the end, since identifiers have commas of their own.
-    fn options(text: &str) -> Result<Self, ConfigError> {
+    fn options(kind: &str, text: &str) -> Result<Self, ConfigError> {
         let (mut name, mut wish) = (text, Wish::default());
+        let mut ahead = PullAhead::default();
         while let Some((before, option)) = name.rsplit_once(',')
             && let Some((key, value)) = option.split_once('=')
         {
@@ -69,6 +74,7 @@ impl DeviceChoice {
                     }
                     wish.buffer = Some(frames);
                 }
+                "ahead" if kind == SPEAKER => ahead = value.parse()?,
                 _ => break,
             }
             name = before;
@@ -76,6 +82,7 @@ impl DeviceChoice {
         Ok(Self {
             name: DeviceName::new(name),
             wish,
+            ahead,
         })
     }
 }
@@ -164,10 +171,13 @@ fn playback(choice: &DeviceChoice, format: StreamFormat) -> PlaybackConfig {
             buffer: choice.wish.buffer,
             ..Wish::format(format)
         },
+        ahead: choice.ahead,
         time: time_source(),
     }
 }
 
+/// What sinks of this kind begin with.
+const SPEAKER: &str = "speaker";
 const AHEAD: std::time::Duration = std::time::Duration::from_millis(100);
 
 #[cfg(test)]
@@ -188,6 +198,13 @@ mod tests {
         assert_eq!(alsa.wish.channels, Some(Channels::MONO));
         assert_eq!(alsa.wish.buffer, Some(240));
         assert_eq!(mic("mic,rate=8000").wish.rate, Some(SampleRate::HZ_8000));
+        let speaker = |text| DeviceChoice::parse("speaker", text).unwrap().unwrap();
+        assert_eq!(speaker("speaker:usb").ahead, PullAhead::WhenHeavy);
+        let ahead = speaker("speaker:usb,ahead=always,buffer=240");
+        assert_eq!(ahead.ahead, PullAhead::Always);
+        assert_eq!(ahead.name, DeviceName::Named("usb".into()));
+        let wrong = DeviceChoice::parse("speaker", "speaker,ahead=yes").unwrap();
+        assert_eq!(wrong.unwrap_err().field, "ahead");
         assert!(DeviceChoice::parse("mic", "mickey.wav").is_none());
         assert!(DeviceChoice::parse("mic", "speaker").is_none());
         for wrong in [

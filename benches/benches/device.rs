@@ -71,11 +71,7 @@ impl Speaker {
     fn new(device: StreamFormat, pull: Box<dyn Pull>) -> Self {
         let host = FakeHost::new();
         host.plug(FakeDevice::new("a", "a", Direction::Output).only(device));
-        let config = PlaybackConfig {
-            device: DeviceName::Default,
-            wish: Wish::default(),
-            time: time(),
-        };
+        let config = PlaybackConfig::new(DeviceName::Default, time());
         let playback = Playback::start(Arc::new(host.clone()), config, move |_| pull);
         Self {
             host,

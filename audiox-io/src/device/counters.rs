@@ -74,6 +74,8 @@ pub struct DeviceStats {
     pub busy_max: Duration,
     /// How the device's thread is scheduled.
     pub priority: DevicePriority,
+    /// What is played is made a quantum ahead of the callback, by a worker.
+    pub ahead: bool,
 }
 
 /// Looks at a device's stream from outside, as long as one likes.
@@ -106,6 +108,7 @@ pub(super) struct Counters {
     peak: AtomicU32,
     priority: AtomicU8,
     gone: AtomicBool,
+    ahead: AtomicBool,
     busy: Busy,
 }
 
@@ -129,6 +132,7 @@ impl Counters {
             peak: AtomicU32::new(0),
             priority: AtomicU8::new(UNKNOWN),
             gone: AtomicBool::new(false),
+            ahead: AtomicBool::new(false),
             busy: Busy::new(),
         })
     }
@@ -159,6 +163,11 @@ impl Counters {
             Some(false) => REFUSED,
         };
         self.priority.store(outcome, Relaxed);
+    }
+
+    /// What is played is made by a worker from now on.
+    pub(super) fn goes_ahead(&self) {
+        self.ahead.store(true, Relaxed);
     }
 
     pub(super) fn stood_in(&self, frames: usize) {
@@ -212,6 +221,7 @@ impl Counters {
                 REALTIME => DevicePriority::Realtime,
                 _ => DevicePriority::Refused,
             },
+            ahead: self.ahead.load(Relaxed),
         }
     }
 }

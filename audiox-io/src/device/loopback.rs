@@ -20,6 +20,7 @@ use audiox_core::time::Instant;
 use ringbuf::traits::{Consumer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
 
+use super::ahead::PullAhead;
 use super::capture::{Capture, CaptureSource, CaptureStamp};
 use super::choose::DeviceName;
 use super::counters::DeviceStats;
@@ -137,6 +138,7 @@ pub fn measure_loopback(
         output: PlaybackConfig {
             device: config.output.clone(),
             wish: config.wish,
+            ahead: PullAhead::Never,
             time: config.time.clone(),
         },
     };

@@ -10,7 +10,7 @@ use audiox_core::source::{Asked, Pull};
 use audiox_core::time::Instant;
 
 use super::adapt::OutputAdapter;
-use super::ahead::Ahead;
+use super::ahead::{Ahead, PullAhead};
 use super::choose::DeviceName;
 use super::counters::{Counters, DeviceWatch};
 use super::error::{DeviceError, DeviceErrorKind};
@@ -24,8 +24,22 @@ pub struct PlaybackConfig {
     pub device: DeviceName,
     /// What it is asked to be; its own choice where left out.
     pub wish: Wish,
+    /// Where what it plays is made. In the callback by default, until that is too heavy for it.
+    pub ahead: PullAhead,
     /// The clock that packets are stamped with.
     pub time: TimeSource,
+}
+
+impl PlaybackConfig {
+    /// `device` as it is, with the defaults.
+    pub fn new(device: DeviceName, time: TimeSource) -> Self {
+        Self {
+            device,
+            wish: Wish::default(),
+            ahead: PullAhead::default(),
+            time,
+        }
+    }
 }
 
 impl fmt::Debug for PlaybackConfig {
@@ -33,6 +47,7 @@ impl fmt::Debug for PlaybackConfig {
         f.debug_struct("PlaybackConfig")
             .field("device", &self.device)
             .field("wish", &self.wish)
+            .field("ahead", &self.ahead)
             .finish_non_exhaustive()
     }
 }
@@ -48,7 +63,8 @@ impl Playback {
     /// Opens the device and lets it pull from what `make` makes for the format obtained. That
     /// may choose another format for itself: then it is converted.
     ///
-    /// `make` is called once, on a thread of the stream.
+    /// `make` is called once, on a thread of the stream. Whether it is pulled in the callback
+    /// itself, [`PlaybackConfig::ahead`] says.
     ///
     /// # Errors
     /// No such device, or it cannot be opened. Later troubles are counted, not told.
@@ -60,25 +76,6 @@ impl Playback {
         Self::start_counted(host, config, Counters::new(), make)
     }
 
-    /// As [`start`](Self::start), where what is pulled takes too long for a callback: a worker with
-    /// real-time priority, if the system grants it, pulls one quantum ahead, so that there is a
-    /// quantum more of delay. What it has not got ready in time is silent and counted as
-    /// [`frames_starved`](super::DeviceStats::frames_starved). For quanta up to 8 192 frames.
-    ///
-    /// # Errors
-    /// As for [`start`](Self::start).
-    pub fn start_ahead(
-        host: Arc<dyn Host>,
-        config: PlaybackConfig,
-        make: impl FnOnce(StreamFormat) -> Box<dyn Pull> + Send + 'static,
-    ) -> Result<Self, DeviceError> {
-        let counters = Counters::new();
-        let counted = counters.clone();
-        Self::start_counted(host, config, counters, move |format| {
-            Ahead::over(make(format), counted)
-        })
-    }
-
     /// With counters that what is pulled writes too.
     pub(super) fn start_counted(
         host: Arc<dyn Host>,
@@ -88,6 +85,8 @@ impl Playback {
     ) -> Result<Self, DeviceError> {
         let (home, returned) = channel();
         let (format_told, told_format) = channel();
+        let (ahead, timed, counted) = (config.ahead, config.time.clone(), counters.clone());
+        let make = move |format| Ahead::over(make(format), ahead, timed, counted);
         let role = Output {
             host: host.clone(),
             wish: config.wish,

@@ -12,6 +12,7 @@ use audiox_core::source::{Asked, Pull, Sink, SinkError};
 use ringbuf::traits::{Consumer, Observer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
 
+use super::ahead::PullAhead;
 use super::counters::{Counters, DeviceWatch};
 use super::error::DeviceError;
 use super::host::{Host, Obtained};
@@ -56,6 +57,11 @@ impl PlaybackSink {
             shared: shared.clone(),
             counters: counters.clone(),
             started: false,
+        };
+        // There is nothing to be made.
+        let config = PlaybackConfig {
+            ahead: PullAhead::Never,
+            ..config
         };
         let playback = Playback::start_counted(host, config, counters, move |_| Box::new(pull))?;
         Ok(Self {

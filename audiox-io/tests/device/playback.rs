@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use audiox_core::block::AudioMut;
 use audiox_core::format::StreamFormat;
+use audiox_core::source::{Asked, Pull};
+use audiox_core::time::Instant;
 use audiox_io::device::{
     DeviceErrorKind, DeviceName, Direction, FakeDevice, FakeHost, Playback, PlaybackConfig,
-    StreamEvent, Wish,
+    PullAhead, StreamEvent, TimeSource, Wish,
 };
 
 use super::support::{Counting, asked, format, number, time, until};
@@ -20,11 +23,7 @@ fn speaker(id: &str) -> FakeDevice {
 fn start(host: &FakeHost, device: &str, pulls: Option<StreamFormat>) -> (Playback, Arc<AtomicU64>) {
     let given = Arc::new(AtomicU64::new(0));
     let counter = given.clone();
-    let config = PlaybackConfig {
-        device: DeviceName::new(device),
-        wish: Wish::default(),
-        time: time(),
-    };
+    let config = PlaybackConfig::new(DeviceName::new(device), time());
     let playback = Playback::start(Arc::new(host.clone()), config, move |obtained| {
         Box::new(Counting {
             format: pulls.unwrap_or(obtained),
@@ -77,7 +76,7 @@ fn what_was_asked_of_the_buffer_and_what_came_of_it_is_told() {
             buffer: Some(256),
             ..Wish::format(format(44_100, 1))
         },
-        time: time(),
+        ..PlaybackConfig::new(DeviceName::Default, time())
     };
     let made = |f| Box::new(Counting::new(f).0) as _;
     let playback = Playback::start(Arc::new(host.clone()), config, made).unwrap();
@@ -209,11 +208,7 @@ fn what_cannot_be_opened_at_the_start_is_said() {
     busy.busy = true;
     host.plug(busy);
     let open = |device: &str| {
-        let config = PlaybackConfig {
-            device: DeviceName::new(device),
-            wish: Wish::default(),
-            time: time(),
-        };
+        let config = PlaybackConfig::new(DeviceName::new(device), time());
         let made = |f| Box::new(Counting::new(f).0) as _;
         Playback::start(Arc::new(host.clone()), config, made).unwrap_err()
     };
@@ -232,11 +227,10 @@ fn a_worker_can_pull_a_quantum_ahead() {
     let given = Arc::new(AtomicU64::new(0));
     let counter = given.clone();
     let config = PlaybackConfig {
-        device: DeviceName::Default,
-        wish: Wish::default(),
-        time: time(),
+        ahead: PullAhead::Always,
+        ..PlaybackConfig::new(DeviceName::Default, time())
     };
-    let playback = Playback::start_ahead(Arc::new(host.clone()), config, move |format| {
+    let playback = Playback::start(Arc::new(host.clone()), config, move |format| {
         Box::new(Counting {
             format,
             given: counter,
@@ -264,4 +258,100 @@ fn a_worker_can_pull_a_quantum_ahead() {
     assert_eq!(watch.stats().frames_starved, 120);
     drop(playback);
     assert!(ask(&host, "a", 480, 2).is_none());
+}
+
+/// Takes as long as it is told, by a clock that only this moves.
+struct Heavy {
+    counting: Counting,
+    clock: Arc<AtomicU64>,
+    takes: Arc<AtomicU64>,
+}
+
+impl Pull for Heavy {
+    fn format(&self) -> StreamFormat {
+        self.counting.format
+    }
+
+    fn pull(&mut self, asked: Asked, out: AudioMut<'_>) {
+        let takes = self.takes.load(Ordering::Relaxed);
+        self.clock.fetch_add(takes, Ordering::Relaxed);
+        self.counting.pull(asked, out);
+    }
+}
+
+#[test]
+fn what_becomes_too_heavy_for_the_callback_is_pulled_ahead_without_a_gap() {
+    let host = FakeHost::new();
+    host.plug(speaker("a"));
+    let (clock, takes) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (now, pulls) = (clock.clone(), takes.clone());
+    let time: TimeSource = Arc::new(move || Instant::from_nanos(now.load(Ordering::Relaxed)));
+    let given = Arc::new(AtomicU64::new(0));
+    let counter = given.clone();
+    let config = PlaybackConfig::new(DeviceName::Default, time);
+    let playback = Playback::start(Arc::new(host.clone()), config, move |format| {
+        Box::new(Heavy {
+            counting: Counting {
+                format,
+                given: counter,
+            },
+            clock,
+            takes: pulls,
+        })
+    });
+    let watch = playback.as_ref().unwrap().watch();
+    let mut n = 0;
+    let mut hear = |quanta: u64| {
+        for _ in 0..quanta {
+            if watch.stats().ahead {
+                // It has as long as the device leaves it.
+                until("ahead", || given.load(Ordering::Relaxed) >= n + 480);
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            for frame in ask(&host, "a", 480, 2).unwrap().chunks_exact(2) {
+                assert_eq!(frame, [number(n), number(n)]);
+                n += 1;
+            }
+        }
+        watch.stats().ahead
+    };
+    // Of a quantum of 10 ms a third may be taken for ever, and twice as long once or twice.
+    takes.store(3_300_000, Ordering::Relaxed);
+    assert!(!hear(200));
+    takes.store(20_000_000, Ordering::Relaxed);
+    assert!(!hear(2));
+    takes.store(3_300_000, Ordering::Relaxed);
+    assert!(!hear(200));
+    takes.store(7_000_000, Ordering::Relaxed);
+    assert!(hear(40));
+    assert_eq!(watch.stats().frames_starved, 0);
+}
+
+#[test]
+fn what_is_to_stay_in_the_callback_stays_there() {
+    assert_eq!("auto".parse::<PullAhead>().unwrap(), PullAhead::default());
+    assert_eq!("never".parse::<PullAhead>().unwrap(), PullAhead::Never);
+    assert_eq!("yes".parse::<PullAhead>().unwrap_err().field, "ahead");
+    let host = FakeHost::new();
+    host.plug(speaker("a"));
+    let clock = Arc::new(AtomicU64::new(0));
+    let now = clock.clone();
+    let config = PlaybackConfig {
+        ahead: PullAhead::Never,
+        ..PlaybackConfig::new(
+            DeviceName::Default,
+            Arc::new(move || Instant::from_nanos(now.load(Ordering::Relaxed))),
+        )
+    };
+    let playback = Playback::start(Arc::new(host.clone()), config, move |format| {
+        Box::new(Heavy {
+            counting: Counting::new(format).0,
+            clock,
+            takes: Arc::new(AtomicU64::new(9_000_000)),
+        })
+    });
+    for _ in 0..100 {
+        assert!(ask(&host, "a", 480, 2).is_some());
+    }
+    assert!(!playback.unwrap().watch().stats().ahead);
 }

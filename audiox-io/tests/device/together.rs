@@ -28,11 +28,7 @@ fn duplex(output: &str) -> Duplex {
             },
             ..Capture::new(DeviceName::Default, time())
         },
-        output: PlaybackConfig {
-            device: DeviceName::new(output),
-            wish: Wish::default(),
-            time: time(),
-        },
+        output: PlaybackConfig::new(DeviceName::new(output), time()),
     }
 }
 

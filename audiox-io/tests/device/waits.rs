@@ -15,7 +15,7 @@ use audiox_core::session::{Session, SessionConfig, UniformPlayouts};
 use audiox_core::source::{Asked, Pull};
 use audiox_core::time::Instant;
 use audiox_io::device::{
-    Capture, Captured, DeviceName, Direction, FakeDevice, FakeHost, Playback, PlaybackConfig, Wish,
+    Capture, Captured, DeviceName, Direction, FakeDevice, FakeHost, Playback, PlaybackConfig,
 };
 
 use super::support::{format, time};
@@ -35,11 +35,7 @@ fn at(step: u64) -> Instant {
 
 fn play(host: &FakeHost, pull: Box<dyn Pull>) -> Playback {
     host.plug(FakeDevice::new("a", "a", Direction::Output));
-    let config = PlaybackConfig {
-        device: DeviceName::Named("a".to_owned()),
-        wish: Wish::default(),
-        time: time(),
-    };
+    let config = PlaybackConfig::new(DeviceName::Named("a".to_owned()), time());
     Playback::start(Arc::new(host.clone()), config, move |_| pull).unwrap()
 }
 

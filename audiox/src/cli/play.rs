@@ -33,7 +33,9 @@ pub(super) struct PlayArgs {
     /// or a session description, FILE.sdp; several are mixed
     #[arg(value_name = "URL", required = true)]
     from: Vec<String>,
-    /// Where to: speaker or speaker:NAME (see `audiox devices`), FILE.wav, - (raw PCM on standard
+    /// Where to: speaker or speaker:NAME (see `audiox devices`), as in speaker:usb,buffer=240 (with
+    /// ahead=always, what is played is made a quantum ahead of the device, as it otherwise is only
+    /// once that is too heavy for its callback; ahead=never, never), FILE.wav, - (raw PCM on standard
     /// output) or null:
     #[arg(long, value_name = "SINK")]
     to: String,

@@ -123,6 +123,9 @@ fn lines(s: &DeviceStats) -> Vec<String> {
         ),
         s.priority.to_string(),
     ];
+    if s.ahead {
+        second.push("made a quantum ahead".to_owned());
+    }
     if s.losses > 0 {
         let away = o.format.rate.duration_of(s.frames_away);
         let silent = format!("away {} for {}", count(s.losses, "time"), Clock(away));
@@ -173,5 +176,6 @@ fn describe(s: &DeviceStats) -> Value {
         "callback_p99_ms": millis(s.busy_p99),
         "callback_max_ms": millis(s.busy_max),
         "priority": s.priority.to_string(),
+        "ahead": s.ahead,
     })
 }
