@@ -36,12 +36,13 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Of `device`, with half a second of patience for who reads.
+    /// Of `device`, with a second of patience for who reads: longer than a device may be silent
+    /// before it is taken for lost, and then hands over all at once.
     pub fn new(device: DeviceName, time: TimeSource) -> Self {
         Self {
             device,
             wish: Wish::default(),
-            hold: Duration::from_millis(500),
+            hold: Duration::from_secs(1),
             time,
         }
     }

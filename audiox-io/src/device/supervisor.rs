@@ -123,7 +123,7 @@ impl<R: Role> Work<R> {
         self.counters.opened(stream.obtained(), false);
         let _ = told.send(Ok(stream.obtained().clone()));
         loop {
-            self.watch(&*stream);
+            let silent_since = self.watch(&*stream);
             // Before the device is said to be lost, so that its callback is not at work any more.
             drop(stream);
             self.role.reclaim();
@@ -131,7 +131,7 @@ impl<R: Role> Work<R> {
                 return;
             }
             self.counters.lost();
-            match self.stand_in() {
+            match self.stand_in(silent_since) {
                 Some(again) => stream = again,
                 None => return,
             }
@@ -139,42 +139,42 @@ impl<R: Role> Work<R> {
         }
     }
 
-    /// Returns when the stream has died, or is to end.
-    fn watch(&mut self, stream: &dyn OpenStream) {
+    /// Returns when the stream has died, or is to end: when it called last.
+    fn watch(&mut self, stream: &dyn OpenStream) -> Instant {
         let obtained = stream.obtained();
         let quantum = obtained.buffer.unwrap_or(obtained.asked_buffer);
         let quantum = obtained.format.rate.duration_of(u64::from(quantum));
         let mut seen = self.counters.callbacks.load(Ordering::Relaxed);
         let (mut since, mut patience) = ((self.time)(), FIRST_CALLBACK);
         let mut look_at_default = since + LOOK_AT_DEFAULT;
-        self.counters.take_gone();
         while !self.stopped() {
             thread::park_timeout(LOOK_EVERY);
-            if self.counters.take_gone() {
-                return;
-            }
+            let gone = self.counters.take_gone();
             let now = (self.time)();
             let callbacks = self.counters.callbacks.load(Ordering::Relaxed);
             if callbacks != seen {
                 (seen, since, patience) = (callbacks, now, STALL + quantum * 4);
-            } else if now.saturating_since(since) > patience {
-                return;
+            }
+            if gone || now.saturating_since(since) > patience {
+                return since;
             }
             if self.name == DeviceName::Default && now >= look_at_default {
                 look_at_default = now + LOOK_AT_DEFAULT;
                 let default = self.host.default_id(self.role.direction());
                 if default.is_some_and(|id| id != self.id) {
-                    return;
+                    return since;
                 }
             }
         }
+        since
     }
 
-    /// Does the device's work until there is one again; `None` when the stream is to end.
-    fn stand_in(&mut self) -> Option<Box<dyn OpenStream>> {
+    /// Does the device's work from `start` on, until there is one again; `None` when the stream is
+    /// to end. What a device left undone before it was found to be silent is done as well, so that
+    /// the stream's time goes on as if nothing had happened.
+    fn stand_in(&mut self, start: Instant) -> Option<Box<dyn OpenStream>> {
         let format = self.role.format()?;
-        let start = (self.time)();
-        let (mut done, mut next_try) = (0u64, start);
+        let (mut done, mut next_try) = (0u64, (self.time)());
         while !self.stopped() {
             let now = (self.time)();
             self.catch_up(format.rate, start, now, &mut done);
@@ -212,6 +212,8 @@ impl<R: Role> Work<R> {
             self.failures += 1;
             self.id = self.chosen()?;
         }
+        // What the stream before said. A new one may say so before anybody looks.
+        self.counters.take_gone();
         match self.role.open(&self.id) {
             Ok(stream) => {
                 self.failures = 0;

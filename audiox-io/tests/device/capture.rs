@@ -86,22 +86,22 @@ fn what_nobody_fetches_is_left_out_and_counted() {
     let host = FakeHost::new();
     host.plug(mic());
     let mut source = start(&host, Wish::default());
-    // Half a second fits.
-    for block in 0..60 {
+    // A second fits.
+    for block in 0..110 {
         host.capture("m", at(10 * (block + 1)), &frames(480 * block, 480));
     }
     let stats = source.watch().stats();
     assert_eq!(stats.frames_overflowed, 10 * 480);
-    assert_eq!(source.frames_ready(), 24_000);
-    let mut out = vec![0.0; 48_000];
-    assert_eq!(source.read(&mut out).unwrap(), 24_000);
-    assert_eq!(out, frames(0, 24_000), "the oldest are kept");
-    host.capture("m", at(610), &frames(28_800, 480));
+    assert_eq!(source.frames_ready(), 48_000);
+    let mut out = vec![0.0; 96_000];
+    assert_eq!(source.read(&mut out).unwrap(), 48_000);
+    assert_eq!(out, frames(0, 48_000), "the oldest are kept");
+    host.capture("m", at(1_110), &frames(52_800, 480));
     assert_eq!(source.read(&mut out).unwrap(), 480);
-    assert_eq!(out[..960], frames(28_800, 480));
+    assert_eq!(out[..960], frames(52_800, 480));
     // The stamp tells of the gap: this is a tenth of a second later than frames say.
-    assert_eq!(source.stamp().unwrap().frame, 24_000);
-    assert_eq!(source.stamp().unwrap().captured, at(600).now);
+    assert_eq!(source.stamp().unwrap().frame, 48_000);
+    assert_eq!(source.stamp().unwrap().captured, at(1_100).now);
 }
 
 #[test]

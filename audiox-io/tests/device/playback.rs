@@ -125,6 +125,28 @@ fn an_unplugged_device_is_stood_in_for_and_taken_again() {
 }
 
 #[test]
+fn what_a_silent_device_left_undone_is_done_in_its_place() {
+    let host = FakeHost::new();
+    host.plug(speaker("a"));
+    let clock = Arc::new(AtomicU64::new(0));
+    let now = clock.clone();
+    let time: TimeSource = Arc::new(move || Instant::from_nanos(now.load(Ordering::Relaxed)));
+    let config = PlaybackConfig::new(DeviceName::new("a"), time);
+    let (counting, given) = Counting::new(format(48_000, 2));
+    let made = move |_| Box::new(counting) as _;
+    let playback = Playback::start(Arc::new(host.clone()), config, made).unwrap();
+    let watch = playback.watch();
+    ask(&host, "a", 480, 2).unwrap();
+    // Its thread looks fifty times a second.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    host.unplug_silently("a", OUT);
+    clock.store(1_000_000_000, Ordering::Relaxed);
+    until("lost", || !watch.stats().running);
+    until("made up for", || watch.stats().frames_away == 48_000);
+    assert_eq!(given.load(Ordering::Relaxed), 48_480);
+}
+
+#[test]
 fn a_device_that_comes_back_in_another_format_is_adapted_to() {
     let host = FakeHost::new();
     host.plug(speaker("a"));

@@ -68,6 +68,7 @@ impl Outcome {
 pub(crate) struct Running {
     child: Child,
     out: Option<ChildStdout>,
+    drained: Option<JoinHandle<Vec<u8>>>,
     err: Option<JoinHandle<String>>,
 }
 
@@ -102,6 +103,7 @@ impl Running {
         Self {
             child,
             out,
+            drained: None,
             err: Some(thread::spawn(move || read(err))),
         }
     }
@@ -162,6 +164,14 @@ impl Running {
         self.out = Some(lines.into_inner());
     }
 
+    /// Reads on in the background: a program that runs for minutes would wait for a reader once its
+    /// pipe is full.
+    pub(crate) fn drain(&mut self) {
+        if let Some(out) = self.out.take() {
+            self.drained = Some(thread::spawn(move || all(out)));
+        }
+    }
+
     /// Presses Ctrl-C.
     pub(crate) fn interrupt(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
@@ -181,14 +191,7 @@ impl Running {
 
     /// Waits for the end, which must come within 25 s.
     pub(crate) fn wait(mut self) -> Outcome {
-        let out = self.out.take();
-        let reader = thread::spawn(move || {
-            let mut all = Vec::new();
-            if let Some(mut out) = out {
-                out.read_to_end(&mut all).unwrap();
-            }
-            all
-        });
+        self.drain();
         let deadline = Instant::now() + Duration::from_secs(25);
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -199,7 +202,10 @@ impl Running {
         };
         Outcome {
             code: status.code().unwrap_or(-1),
-            out: reader.join().unwrap(),
+            out: self
+                .drained
+                .take()
+                .map_or_else(Vec::new, |reader| reader.join().unwrap()),
             err: self.err.take().unwrap().join().unwrap(),
         }
     }
@@ -210,6 +216,12 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn all(mut from: ChildStdout) -> Vec<u8> {
+    let mut all = Vec::new();
+    from.read_to_end(&mut all).unwrap();
+    all
 }
 
 fn read(mut from: ChildStderr) -> String {
