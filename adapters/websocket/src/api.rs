@@ -15,6 +15,10 @@
 //! A body of known length is one packet, whatever its length. One without (chunked transfer) is
 //! taken as it comes, for as long as it comes.
 //!
+//! A sender that sends again after a failure says where its body begins, in bytes of the stream,
+//! by the header `audiox-offset`: what the relay has already is left out, and what never came
+//! becomes silence that is listed as missing.
+//!
 //! Errors are `{"error": …}`: 404 for what is not known, 400 for what is wrong or over, 401
 //! without the right token, 413 for too much at once, 507 where the archive has no room.
 //!
@@ -26,6 +30,9 @@
 mod events;
 mod http;
 mod listen;
+
+#[cfg(feature = "client")]
+pub(crate) use http::OFFSET;
 
 use std::sync::Arc;
 

@@ -125,6 +125,7 @@ impl Feed {
         Ok(match when {
             When::Live => position,
             When::After(d) => MediaTime(frames(d)),
+            When::Frame(at) => at,
             When::Ago(d) => MediaTime(position.0.saturating_sub(frames(d)).max(0)),
             When::At(t) => {
                 let (archive, id) = (relay.archive(), &stream.id);

@@ -19,6 +19,20 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
+    /// What a relay tells of a stream; a relay that tells nothing means the default.
+    #[cfg(feature = "client")]
+    pub(crate) fn of(told: &Value) -> Self {
+        let number = |field: &str| told.get(field).and_then(Value::as_u64);
+        let text = |field: &str| told.get(field).and_then(Value::as_str).map(str::to_owned);
+        Self {
+            name: text("name"),
+            rate: number("rate").and_then(|n| n.try_into().ok()),
+            channels: number("channels").and_then(|n| n.try_into().ok()),
+            format: text("format"),
+            codec: text("codec"),
+        }
+    }
+
     pub(crate) fn format(&self) -> Result<StoredFormat, ConfigError> {
         if let Some(codec) = self.codec.as_deref().filter(|c| *c != "pcm") {
             return Err(ConfigError::new(

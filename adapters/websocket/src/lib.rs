@@ -18,6 +18,8 @@
 
 pub mod access;
 pub mod api;
+#[cfg(feature = "client")]
+pub mod client;
 mod error;
 mod feed;
 mod format;

@@ -52,6 +52,8 @@ pub struct StreamInfo {
     pub segments: usize,
     /// Where it has come to.
     pub position: MediaTime,
+    /// The same in bytes of the stream.
+    pub offset: u64,
     /// Who listens over Socket.IO.
     pub listeners: usize,
     /// Who listens by other means.
@@ -261,7 +263,8 @@ impl Relay {
         streams.get(id).cloned().ok_or(RelayError::UnknownStream)
     }
 
-    pub(crate) fn archive(&self) -> &Arc<dyn Archive> {
+    /// What it keeps streams in.
+    pub fn archive(&self) -> &Arc<dyn Archive> {
         &self.shared.archive
     }
 
@@ -307,6 +310,7 @@ fn info(stream: &Stream) -> StreamInfo {
         is_live: stream.is_live(),
         segments: stream.with_stored(|s| s.len()),
         position: stream.position(),
+        offset: stream.offset(),
         listeners: stream.events.len(),
         other_listeners: stream.items.len(),
         bytes: stats.bytes,

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use audiox_core::block::AudioRef;
 use audiox_core::convert::{Level, LevelMeter, decode};
+use audiox_core::format::SampleFormat;
 use audiox_core::store::{
     Archive, Coding, GapKind, SegmentKey, StoreError, StoredFormat, StreamId, StreamRecord,
 };
@@ -147,8 +148,46 @@ impl Stream {
         }
     }
 
-    /// Sends bytes to the listeners and then to the archive, which `archived` tells of. `room` is
-    /// a place in the archive's queue.
+    /// Sends bytes that begin at `offset` of the stream, where that is known: what has passed
+    /// already is left out, and what never came becomes silence.
+    pub(crate) async fn push_at(
+        &self,
+        mut data: Bytes,
+        offset: Option<u64>,
+    ) -> Result<(), RelayError> {
+        if let Some(offset) = offset {
+            let here = self.offset();
+            if offset < here {
+                let known = usize::try_from(here - offset).unwrap_or(usize::MAX);
+                let _ = data.split_to(known.min(data.len()));
+            }
+            let mut missing = offset.saturating_sub(here);
+            if missing > MAX_HOLE {
+                return Err(RelayError::Request(format!(
+                    "{missing} bytes are missing before offset {offset}; at most {MAX_HOLE} are \
+                     filled"
+                )));
+            }
+            while missing > 0 {
+                let part = missing.min(SILENCE as u64);
+                let silence = Bytes::from(vec![self.silence(); part as usize]);
+                self.push(silence, Some(GapKind::Missing)).await?;
+                missing -= part;
+            }
+        }
+        self.push(data, None).await
+    }
+
+    /// What silence is in each byte.
+    fn silence(&self) -> u8 {
+        match self.format.coding {
+            Coding::Pcm(pcm) if pcm.sample == SampleFormat::U8 => 0x80,
+            _ => 0,
+        }
+    }
+
+    /// Sends bytes to the listeners and then to the archive: done when that has accepted them.
+    /// `gap` where they stand in for what never came.
     pub(crate) async fn push(&self, data: Bytes, gap: Option<GapKind>) -> Result<(), RelayError> {
         if data.is_empty() {
             return if self.is_live() {
@@ -256,6 +295,11 @@ impl Stream {
         MediaTime(i64::try_from(self.state().offset / frame).unwrap_or(i64::MAX))
     }
 
+    /// Bytes so far.
+    pub(crate) fn offset(&self) -> u64 {
+        self.state().offset
+    }
+
     /// When it was last sent something.
     pub(crate) fn heard(&self) -> Instant {
         self.state().heard
@@ -337,6 +381,11 @@ impl fmt::Debug for Stream {
             .finish_non_exhaustive()
     }
 }
+
+/// Bytes that a sender may say never came.
+const MAX_HOLE: u64 = 256 << 20;
+/// Bytes of silence at a time.
+const SILENCE: usize = 64 * 1024;
 
 /// Now, by the wall clock.
 pub(crate) fn wall() -> UnixTime {

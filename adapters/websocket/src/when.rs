@@ -5,12 +5,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use audiox_core::ConfigError;
-use audiox_core::time::UnixTime;
+use audiox_core::time::{MediaTime, UnixTime};
 
 /// From where a stream is wanted.
 ///
 /// Written `live`; `start`; `-30s`, so long before the present; `90s`, `1m30s` or `1:30`, so long
-/// after the start; `@1700000000.5`, seconds since 1970.
+/// after the start; `44100f`, so many frames after it; `@1700000000.5`, seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum When {
     /// What comes from now on.
@@ -20,6 +20,8 @@ pub enum When {
     Ago(Duration),
     /// So long after the start.
     After(Duration),
+    /// So many frames after the start.
+    Frame(MediaTime),
     /// What was sent at a time of the relay's clock.
     At(UnixTime),
 }
@@ -44,6 +46,10 @@ impl FromStr for When {
         match s {
             "live" => Ok(Self::Live),
             "start" => Ok(Self::After(Duration::ZERO)),
+            _ if s.ends_with('f') => {
+                let number = s[..s.len() - 1].parse::<i64>().ok().filter(|n| *n >= 0);
+                number.map(|n| Self::Frame(MediaTime(n))).ok_or_else(wrong)
+            }
             _ => match s.strip_prefix('-') {
                 Some(ago) => length(ago).map(Self::Ago).ok_or_else(wrong),
                 None => length(s).map(Self::After).ok_or_else(wrong),
@@ -58,6 +64,7 @@ impl fmt::Display for When {
             Self::Live => f.write_str("live"),
             Self::Ago(d) => write!(f, "-{}s", d.as_secs_f64()),
             Self::After(d) => write!(f, "{}s", d.as_secs_f64()),
+            Self::Frame(at) => write!(f, "{}f", at.0),
             Self::At(t) => write!(f, "@{t}"),
         }
     }
@@ -118,6 +125,7 @@ mod tests {
             ("90", When::After(s(90))),
             ("1:30", When::After(s(90))),
             ("1:00:01.5", When::After(Duration::from_millis(3_601_500))),
+            ("44100f", When::Frame(MediaTime(44_100))),
             ("250ms", When::After(Duration::from_millis(250))),
             (
                 "@1700000000.5",

@@ -77,8 +77,8 @@ async fn audio(State(api): State<Api>, Path(id): Path<String>, request: Request)
     api.check(Role::Publish, Some(&id), request.headers())?;
     let stream = api.relay.stream(&id)?;
     let max = api.relay.config().max_body;
-    let length = request.headers().get(CONTENT_LENGTH);
-    let length = length.and_then(|l| l.to_str().ok()?.parse::<u64>().ok());
+    let length = number(request.headers(), CONTENT_LENGTH.as_str());
+    let mut offset = number(request.headers(), OFFSET);
     let body = request.into_body();
     match length {
         Some(length) if length > max as u64 => {
@@ -90,17 +90,23 @@ async fn audio(State(api): State<Api>, Path(id): Path<String>, request: Request)
         Some(_) => {
             let data = to_bytes(body, max).await;
             let data = data.map_err(|e| RelayError::Request(format!("half a body: {e}")))?;
-            stream.push(data, None).await?;
+            stream.push_at(data, offset).await?;
         }
         None => {
             let mut parts = Body::into_data_stream(body);
             while let Some(part) = parts.next().await {
                 let part = part.map_err(|e| RelayError::Request(format!("half a body: {e}")))?;
-                stream.push(part, None).await?;
+                let len = part.len() as u64;
+                stream.push_at(part, offset).await?;
+                offset = offset.map(|at| at + len);
             }
         }
     }
     Ok(answer(&json!({ "success": true })))
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.parse().ok()
 }
 
 async fn end(State(api): State<Api>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
@@ -196,6 +202,7 @@ fn describe(info: &StreamInfo) -> Value {
     told["seconds"] = seconds.as_secs_f64().into();
     told["listeners"] = (info.listeners + info.other_listeners).into();
     told["bytes"] = info.bytes.into();
+    told["offset"] = info.offset.into();
     told["refused_bytes"] = info.refused.into();
     told
 }
@@ -205,6 +212,9 @@ fn answer(value: &Value) -> Response {
     (kind, value.to_string()).into_response()
 }
 
+/// Where a body begins in the stream, in bytes: what the relay has already is left out, and what
+/// it never had is told apart.
+pub(crate) const OFFSET: &str = "audiox-offset";
 /// Seconds that a listen token lasts where nothing is said, and at most.
 const TOKEN_LASTS: u64 = 3_600;
 const TOKEN_MAX: u64 = 31 * 24 * 3_600;

@@ -4,13 +4,14 @@ use std::convert::Infallible;
 
 use audiox_core::format::{Endian, SampleFormat};
 use audiox_core::store::{Coding, StoredFormat};
-use audiox_net::http::axum::Router;
+use audiox_net::http::Ending;
 use audiox_net::http::axum::body::Body;
 use audiox_net::http::axum::extract::{Path, Query, Request, State};
 use audiox_net::http::axum::http::HeaderMap;
 use audiox_net::http::axum::http::header::{CONTENT_TYPE, SEC_WEBSOCKET_PROTOCOL};
 use audiox_net::http::axum::response::{IntoResponse, Response};
 use audiox_net::http::axum::routing::get;
+use audiox_net::http::axum::{Extension, Router};
 use audiox_net::websocket::{self, Kind, WebSocket};
 use bytes::Bytes;
 use serde::Deserialize;
@@ -76,6 +77,7 @@ async fn listen(
     State(api): State<Api>,
     Path(id): Path<String>,
     Query(part): Query<Part>,
+    Extension(ending): Extension<Ending>,
     request: Request,
 ) -> Result<Response, RelayError> {
     let stream = api.relay.stream(&stream_id(&id)?)?;
@@ -84,12 +86,12 @@ async fn listen(
     let feed = Feed::new(&api.relay, &stream, from).await?;
     let hello = described(&api.relay, &stream.id)?.to_string();
     Ok(websocket::upgrade(request, MAX_SAID, move |socket| {
-        tell(socket, hello, feed)
+        tell(socket, hello, feed, ending)
     }))
 }
 
 /// Sends a listener all that there is for it.
-async fn tell(mut socket: WebSocket, hello: String, mut feed: Feed) {
+async fn tell(mut socket: WebSocket, hello: String, mut feed: Feed, mut ending: Ending) {
     let mut out = Vec::new();
     websocket::encode(Kind::Text, hello.as_bytes(), &mut out);
     let mut is_sent = socket.send(&out).await.is_ok();
@@ -101,6 +103,10 @@ async fn tell(mut socket: WebSocket, hello: String, mut feed: Feed) {
                 Some(_) => continue,
                 None => return,
             },
+            () = ending.ended() => {
+                socket.close(GOING_AWAY, "the relay stops").await;
+                return;
+            }
         };
         out.clear();
         let text = |value: Value, out: &mut Vec<u8>| {
@@ -135,6 +141,7 @@ async fn tell(mut socket: WebSocket, hello: String, mut feed: Feed) {
 async fn ingest(
     State(api): State<Api>,
     Path(id): Path<String>,
+    Extension(mut ending): Extension<Ending>,
     request: Request,
 ) -> Result<Response, RelayError> {
     let id = stream_id(&id)?;
@@ -150,7 +157,17 @@ async fn ingest(
         request,
         max,
         move |mut socket| async move {
-            while let Some(message) = socket.recv().await {
+            loop {
+                let message = tokio::select! {
+                    message = socket.recv() => message,
+                    () = ending.ended() => {
+                        socket.close(GOING_AWAY, "the relay stops").await;
+                        return;
+                    }
+                };
+                let Some(message) = message else {
+                    return;
+                };
                 let taken = match message.text() {
                     Some("end") => stream.end().await,
                     Some(_) => continue,
@@ -277,5 +294,7 @@ fn body(kind: &'static str, head: Option<Bytes>, feed: Feed, format: &StoredForm
     ([(CONTENT_TYPE, kind)], Body::from_stream(parts)).into_response()
 }
 
+/// The code for a server that goes down (RFC 6455 section 7.4.1).
+const GOING_AWAY: u16 = 1001;
 /// Bytes of a message that a listener may send.
 const MAX_SAID: usize = 4 * 1024;

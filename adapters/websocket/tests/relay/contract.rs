@@ -146,6 +146,35 @@ fn bodies_of_any_length_are_taken_up_to_the_limit_and_streamed_ones_beyond() {
 }
 
 #[test]
+fn a_sender_that_sends_again_repeats_nothing_and_what_never_came_is_silence() {
+    let server = Server::start();
+    let id = server.create("");
+    let sent = pcm(0, 30_000);
+    let line = format!("POST /api/streams/{id}/audio");
+    let post = |from: usize, to: usize| {
+        let head = format!("audiox-offset: {from}");
+        server.ask(&line, &[&head], &sent[from..to]).0
+    };
+    assert_eq!(post(0, 20_000), 200);
+    assert_eq!(post(10_000, 20_000), 200);
+    assert_eq!(post(15_000, 25_000), 200);
+    assert_eq!(post(45_000, 60_000), 200);
+    let (status, told) = server.json(&format!("GET /api/streams/{id}"), b"");
+    assert_eq!((status, &told["offset"]), (200, &json!(60_000)));
+    let far = server.ask(&line, &["audiox-offset: 99999999999"], b"xx").0;
+    assert_eq!(far, 400);
+    server.end(&id);
+    let (_, _, got) = server.ask(&format!("GET /api/streams/{id}/audio.raw"), &[], b"");
+    assert!(got[..25_000] == sent[..25_000] && got[45_000..] == sent[45_000..]);
+    assert!(got[25_000..45_000].iter().all(|b| *b == 0));
+    let archive = server.relay.archive();
+    let listed = archive.list(&id, audiox_core::store::TimeRange::ALL);
+    let gaps = server.runtime.block_on(listed).unwrap();
+    let missing: u64 = gaps.iter().flat_map(|s| &s.gaps).map(|g| g.frames).sum();
+    assert_eq!(missing, 10_000);
+}
+
+#[test]
 fn tokens_are_for_what_they_are_for() {
     let [listen, publish, admin] = ["listen", "publish", "admin"].map(|r| r.repeat(4));
     let token = |t: &str| vec![Token::new(t).unwrap()];

@@ -1,6 +1,7 @@
 //! The relay by real sockets: the contract, foreign clients of it, and what stands beside it.
 #![cfg(test)]
 
+mod client;
 mod contract;
 mod peers;
 mod plain;

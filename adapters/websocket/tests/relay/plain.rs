@@ -9,7 +9,7 @@ use audiox_websocket::RelayConfig;
 use audiox_websocket::access::Roles;
 use audiox_websocket::packet::Header;
 use serde_json::Value;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::support::{Server, Socket, archive, pcm, until};
 
@@ -163,7 +163,7 @@ fn senders_may_use_a_websocket() {
     // WAV is little-endian.
     let (_, _, wav) = server.ask(&format!("GET /api/streams/{id}/audio.wav"), &[], b"");
     assert_eq!((wav[44], wav[45]), (sent[1], sent[0]));
-    let ended = tokio_tungstenite::tungstenite::connect(format!(
+    let ended = tungstenite::connect(format!(
         "{}/api/streams/{id}/ingest",
         server.url().replace("http", "ws")
     ));

@@ -21,7 +21,8 @@ pub(crate) struct Server {
     pub(crate) relay: Relay,
     pub(crate) runtime: Runtime,
     at: SocketAddr,
-    _stop: oneshot::Sender<()>,
+    roles: Arc<Roles>,
+    serving: Option<(oneshot::Sender<()>, tokio::task::JoinHandle<()>)>,
 }
 
 /// Segments of half a second, so that tests see some.
@@ -44,23 +45,42 @@ impl Server {
             .build()
             .unwrap();
         let relay = runtime.block_on(Relay::new(config, archive)).unwrap();
-        let (app, _io) = api::app(&relay, Arc::new(roles));
-        let config = HttpConfig {
-            access: Access::open(),
-            ..HttpConfig::new(([127, 0, 0, 1], 0).into())
-        };
-        let server = HttpServer::bind(config, app).unwrap();
-        let at = server.local_addr();
-        let (stop, stopped) = oneshot::channel::<()>();
-        runtime.spawn(server.run(async {
-            let _ = stopped.await;
-        }));
-        Self {
+        let mut server = Self {
             relay,
             runtime,
-            at,
-            _stop: stop,
-        }
+            at: SocketAddr::from(([127, 0, 0, 1], 0)),
+            roles: Arc::new(roles),
+            serving: None,
+        };
+        server.serve();
+        server
+    }
+
+    /// Serves, on the same port as before.
+    pub(crate) fn serve(&mut self) {
+        let (app, io) = api::app(&self.relay, self.roles.clone());
+        let config = HttpConfig {
+            access: Access::open(),
+            ..HttpConfig::new(self.at)
+        };
+        let server = HttpServer::bind(config, app).unwrap();
+        self.at = server.local_addr();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = self.runtime.spawn(async move {
+            let stopped = async {
+                let _ = stopped.await;
+                io.close().await;
+            };
+            server.run(stopped).await.unwrap();
+        });
+        self.serving = Some((stop, serving));
+    }
+
+    /// Is away, while the relay goes on.
+    pub(crate) fn stop_serving(&mut self) {
+        let (stop, serving) = self.serving.take().unwrap();
+        drop(stop);
+        self.runtime.block_on(serving).unwrap();
     }
 
     pub(crate) fn url(&self) -> String {
