@@ -40,6 +40,10 @@ pub enum Error {
     #[cfg(feature = "relay")]
     #[error(transparent)]
     Relay(#[from] audiox_websocket::RelayError),
+    /// A relay refuses, or cannot be reached.
+    #[cfg(feature = "relay")]
+    #[error(transparent)]
+    Client(#[from] audiox_websocket::client::ClientError),
 }
 
 impl Error {
@@ -61,6 +65,8 @@ impl Error {
             Self::Store(e) => e.kind == audiox_core::store::StoreErrorKind::Invalid,
             #[cfg(feature = "relay")]
             Self::Relay(e) => matches!(e, audiox_websocket::RelayError::Config(_)),
+            #[cfg(feature = "relay")]
+            Self::Client(_) => false,
             Self::Source(_) | Self::Sink(_) => false,
         }
     }

@@ -145,6 +145,11 @@ pub fn target(
         SinkName::Null => {
             Target::Sinks(Box::new(|_, format, _| Ok(Box::new(NullSink::new(format)))))
         }
+        #[cfg(feature = "relay")]
+        SinkName::Relay(_) => {
+            let allowed = "a relay is sent what is heard: use `play`";
+            return Err(ConfigError::new("sink", "a relay's URL", allowed).into());
+        }
         #[cfg(feature = "devices")]
         SinkName::Speaker(_) => {
             let allowed =

@@ -9,6 +9,7 @@
 //! | `null:` | nothing |
 //! | `speaker`, `speaker:NAME` | a speaker, see `device` (feature `devices`) |
 //! | `udp://host:port`, `rtp://host:port` | the network, see [`Endpoint`] |
+//! | `http://host:port` | a relay, see `relay::RelayTarget` (feature `relay`) |
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -40,6 +41,9 @@ pub enum SinkName {
     Speaker(crate::device::DeviceChoice),
     /// The network.
     Net(Box<Endpoint>),
+    /// A relay.
+    #[cfg(feature = "relay")]
+    Relay(Box<crate::relay::RelayTarget>),
 }
 
 impl SinkName {
@@ -61,6 +65,8 @@ impl FromStr for SinkName {
         Ok(match text {
             "-" => Self::Stdout,
             "null:" => Self::Null,
+            #[cfg(feature = "relay")]
+            _ if crate::relay::is_relay(text) => Self::Relay(Box::new(text.parse()?)),
             _ if text.contains("://") => Self::Net(Box::new(text.parse()?)),
             _ if text.ends_with(std::path::is_separator) || path.is_dir() => {
                 Self::Folder(path.to_owned())
@@ -129,6 +135,10 @@ pub fn sink_from_str(
             let speaker = crate::device::open_speaker(crate::device::system(), &choice, format)?;
             Ok(Box::new(speaker))
         }
+        #[cfg(feature = "relay")]
+        SinkName::Relay(target) => Ok(Box::new(crate::relay::RelaySink::open(
+            &target, format, sample,
+        )?)),
         SinkName::Folder(_) | SinkName::Net(_) => {
             let allowed = "one sink is FILE.wav, FILE.opus, speaker, - or null:; `send`, `recv` and `Transfer` take the \
                            others";

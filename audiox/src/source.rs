@@ -84,6 +84,28 @@ pub struct OpenSource {
     pub opus: Option<OpusFileReader>,
 }
 
+impl OpenSource {
+    /// A program's own source, under a name; `sample` keeps all of it, 24 bits where nothing is
+    /// known.
+    pub fn new(
+        name: impl Into<String>,
+        source: Box<dyn Source>,
+        sample: Option<SampleFormat>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            source,
+            sample: sample.unwrap_or(SampleFormat::S24),
+            path: None,
+            endless: false,
+            notices: Vec::new(),
+            #[cfg(feature = "devices")]
+            device: None,
+            opus: None,
+        }
+    }
+}
+
 impl fmt::Debug for OpenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OpenSource")
@@ -107,31 +129,16 @@ impl fmt::Debug for OpenSource {
 /// ```
 pub fn sources_from_str(text: &str, options: &SourceOptions) -> Result<Vec<OpenSource>, Error> {
     let found = if text == "-" {
-        vec![OpenSource {
-            name: "standard input".to_owned(),
-            source: Box::new(RawSource::stdin(options.pcm, options.format)),
-            sample: options.pcm.sample,
-            path: None,
-            endless: false,
-            notices: Vec::new(),
-            #[cfg(feature = "devices")]
-            device: None,
-            opus: None,
-        }]
+        let stdin = RawSource::stdin(options.pcm, options.format);
+        let sample = Some(options.pcm.sample);
+        vec![OpenSource::new("standard input", Box::new(stdin), sample)]
     } else if let Some(mic) = microphone(text) {
         vec![mic?]
     } else if let Some(signal) = signal::parse(text) {
         let signal = signal?;
         vec![OpenSource {
-            name: text.to_owned(),
             endless: signal.frames_left().is_none(),
-            source: Box::new(signal),
-            sample: SampleFormat::S24,
-            path: None,
-            notices: Vec::new(),
-            #[cfg(feature = "devices")]
-            device: None,
-            opus: None,
+            ..OpenSource::new(text, Box::new(signal), None)
         }]
     } else if text.contains("://") || is_description(text) {
         let allowed = "streams are received with `audiox recv`; a source to send is a file, \

@@ -106,6 +106,11 @@ impl Transfer {
                     outputs.push(Output::new(vec![source], To::Null, sample)?);
                 }
             }
+            #[cfg(feature = "relay")]
+            SinkName::Relay(_) => {
+                let allowed = "a relay has a clock: use `relay::Publishing`";
+                return Err(ConfigError::new("sink", "a URL", allowed).into());
+            }
             SinkName::Net(_) => {
                 let allowed = "the network has a clock: use `audiox::send`";
                 return Err(ConfigError::new("sink", "a URL", allowed).into());

@@ -17,7 +17,7 @@ pub use listener::{Heard, Listener, ListenerConfig};
 pub use publisher::{Publisher, PublisherConfig, PublisherStats};
 
 /// How a relay is reached.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Connect {
     /// The relay, and perhaps a stream of it.
     pub relay: RelayUrl,

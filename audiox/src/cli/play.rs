@@ -146,6 +146,17 @@ pub(super) fn on_speaker(
     choice: &audiox::device::DeviceChoice,
     output: Output,
 ) -> Result<(), Failure> {
+    on_speaker_fed(config, choice, output, |_| Ok(()))
+}
+
+/// The same with a sender of our own, which `feed` starts and which is dropped at the end.
+#[cfg(feature = "devices")]
+pub(super) fn on_speaker_fed<T>(
+    config: PlayerConfig,
+    choice: &audiox::device::DeviceChoice,
+    output: Output,
+    feed: impl FnOnce(&[std::net::SocketAddr]) -> Result<T, Failure>,
+) -> Result<(), Failure> {
     let interrupt = Interrupt::install()?;
     let playing = audiox::device::play_on(audiox::device::system(), choice, config)?;
     let is = &playing.obtained;
@@ -161,6 +172,7 @@ pub(super) fn on_speaker(
     }
     let rate = is.format.rate;
     let watched = Watched::new([playing.watch]);
+    let _feeding = feed(playing.player.local_addrs())?;
     go_on(playing.player, rate, &watched, &interrupt, output)
 }
 

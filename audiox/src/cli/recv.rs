@@ -1,5 +1,7 @@
 //! `audiox recv`: streams from the network into files or a pipe.
 
+#[cfg(feature = "relay")]
+mod relay;
 mod report;
 
 use std::collections::BTreeSet;
@@ -31,7 +33,7 @@ use super::value;
 #[command(after_help = EXAMPLES)]
 pub(super) struct RecvArgs {
     /// What to listen to: udp://[HOST]:PORT, rtp://[HOST]:PORT?codec=L16&rate=48000&channels=2,
-    /// or a session description, FILE.sdp. HOST is a multicast group or an address of this
+    /// a session description, FILE.sdp, or a relay's stream, http://HOST:PORT/STREAM. HOST is a multicast group or an address of this
     /// machine; left out, it is any
     #[arg(value_name = "URL", required = true)]
     from: Vec<String>,
@@ -40,6 +42,12 @@ pub(super) struct RecvArgs {
     /// speaker or speaker:NAME, to hear it as `audiox play` would
     #[arg(long, value_name = "SINK")]
     to: String,
+
+    /// From where a relay's stream is wanted: live, start, -30s (so long ago), 90s or 1:30 (after
+    /// the start), or @1700000000 (seconds since 1970)
+    #[cfg(feature = "relay")]
+    #[arg(long = "from", value_name = "TIME", allow_hyphen_values = true)]
+    part_from: Option<audiox::websocket::When>,
 
     /// End when every stream that was heard has ended
     #[arg(long, help_heading = "End")]
@@ -101,6 +109,35 @@ pub(super) struct RecvArgs {
         help_heading = "Network"
     )]
     allow: Vec<AddressRange>,
+}
+
+#[cfg(feature = "relay")]
+impl RecvArgs {
+    /// The relay's stream, where it is one that is wanted.
+    fn relay(&self) -> Result<Option<&str>, Failure> {
+        match self.from.as_slice() {
+            [one] if audiox::relay::is_relay(one) => Ok(Some(one)),
+            all if all.iter().any(|url| audiox::relay::is_relay(url)) => Err(Failure::Usage(
+                "a relay's stream is received alone; run the command once for each".to_owned(),
+            )),
+            _ if self.part_from.is_some() => Err(Failure::Usage(
+                "--from is for a relay's stream, as http://HOST:PORT/STREAM".to_owned(),
+            )),
+            _ => Ok(None),
+        }
+    }
+
+    fn refuse_what_a_relay_says(&self) -> Result<(), Failure> {
+        let given = self.format.is_some() || self.rate.is_some() || self.channels.is_some();
+        if given || self.iface.is_some() || self.tracks.is_some() {
+            return Err(Failure::Usage(
+                "a relay tells its stream's format; --format, --rate, --channels, --iface and \
+                 --tracks are for udp:// and rtp://"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
 }
 
 impl RecvArgs {
@@ -166,6 +203,10 @@ pub(super) fn run(args: RecvArgs, mut output: Output) -> Result<(), Failure> {
     }
     if !args.overwrite {
         spare_what_is_there(&to)?;
+    }
+    #[cfg(feature = "relay")]
+    if let Some(from) = args.relay()? {
+        return relay::run(&args, from, &to, output);
     }
     let listen = args.listen()?;
     let encoding = args.encoding.options();

@@ -3,6 +3,8 @@
 mod args;
 mod copy;
 mod live;
+#[cfg(feature = "relay")]
+mod relay;
 mod report;
 
 pub(super) use report::millis;
@@ -35,6 +37,11 @@ pub(super) fn run(args: SendArgs, mut output: Output) -> Result<(), Failure> {
         SinkName::Net(to) => {
             args.refuse_file_options()?;
             live::run(&args, sources, *to, output)
+        }
+        #[cfg(feature = "relay")]
+        SinkName::Relay(target) => {
+            args.refuse_network_options()?;
+            relay::run(&args, sources, &target, output)
         }
         to => {
             args.refuse_network_options()?;

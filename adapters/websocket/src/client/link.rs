@@ -72,6 +72,17 @@ impl Link {
         self.told(request.call())
     }
 
+    /// What a stream's bytes are, where the relay tells that.
+    pub(super) fn format(&self, id: &StreamId) -> Result<Option<StoredFormat>, ClientError> {
+        let told = match self.stream(id) {
+            // A relay of the original's kind has no such call.
+            Err(ClientError::Refused { .. } | ClientError::NoRelay { .. }) => return Ok(None),
+            told => told?,
+        };
+        let format = format::Wanted::of(&told).format();
+        format.map(Some).map_err(|e| self.no_relay(&e.to_string()))
+    }
+
     /// Bytes that a live stream has.
     pub(super) fn offset(&self, id: &StreamId) -> Result<u64, ClientError> {
         let told = self.stream(id)?;

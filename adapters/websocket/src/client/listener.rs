@@ -19,7 +19,6 @@ use tungstenite::{Message, WebSocket};
 
 use super::link::Link;
 use super::{ClientError, Connect};
-use crate::format::Wanted;
 use crate::packet::Header;
 use crate::when::When;
 
@@ -82,11 +81,11 @@ impl Listener {
                     .to_owned(),
             });
         };
-        let told = Link::new(config.connect.clone())?.stream(&stream)?;
-        let wanted = Wanted::of(&told);
-        let format = wanted.format().map_err(|e| ClientError::NoRelay {
+        let link = Link::new(config.connect.clone())?;
+        link.stream(&stream)?;
+        let format = link.format(&stream)?.ok_or_else(|| ClientError::NoRelay {
             relay,
-            reason: e.to_string(),
+            reason: "it tells nothing of the stream".to_owned(),
         })?;
         let mut this = Self {
             frame: format.frame_bytes().unwrap_or(1) as i64,
@@ -127,12 +126,9 @@ impl Listener {
                 self.reconnect()?;
                 continue;
             };
-            let message = match socket.read() {
-                Ok(message) => message,
-                Err(_) => {
-                    self.socket = None;
-                    continue;
-                }
+            let Ok(message) = socket.read() else {
+                self.socket = None;
+                continue;
             };
             match message {
                 Message::Binary(bytes) => {

@@ -117,6 +117,14 @@ impl Publisher {
         })
     }
 
+    /// What the relay takes the stream's bytes for; none where it tells nothing of formats.
+    ///
+    /// # Errors
+    /// The relay cannot be reached, or tells of no format that there is.
+    pub fn format(&self) -> Result<Option<StoredFormat>, ClientError> {
+        self.link.format(&self.stream)
+    }
+
     /// The stream's id.
     pub fn stream(&self) -> &StreamId {
         &self.stream

@@ -34,7 +34,9 @@ pub(in crate::cli) struct SendArgs {
     #[arg(value_name = "SOURCE", required_unless_present = "wav_file")]
     sources: Vec<String>,
     /// Where to: udp://HOST:PORT (raw PCM), rtp://HOST:PORT, FILE.wav, FILE.opus, FOLDER/,
-    /// - (raw PCM on standard output), speaker, speaker:NAME or null:
+    /// http://HOST:PORT, a relay (a stream is made and its id told; further keys are
+    /// ?name=NAME&chunk=FRAMES), http://HOST:PORT/STREAM, - (raw PCM on standard output),
+    /// speaker, speaker:NAME or null:
     #[arg(long, value_name = "SINK", required_unless_present = "ip")]
     to: Option<String>,
 
