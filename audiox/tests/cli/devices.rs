@@ -231,3 +231,38 @@ fn a_round_trip_is_measured_by_impulses() {
     assert_eq!(deaf.code, 1);
     assert!(deaf.err.contains("no impulse came back"), "{}", deaf.err);
 }
+
+#[cfg(feature = "relay")]
+#[test]
+fn a_relays_stream_comes_out_of_a_speaker() {
+    use crate::support::Running;
+
+    let (devices, folder) = (VirtualDevices::start(), Folder::new());
+    let (store, spool) = (folder.at("archive"), folder.at("spool"));
+    let listen = ["relay", "--listen", "127.0.0.1:0"];
+    let keep = ["--store", &store, "--spool", &spool];
+    let (_relay, ports) = Running::listening(&[&listen[..], &keep].concat());
+    let url = format!("http://127.0.0.1:{}", ports[0]);
+    let recorded = folder.at("heard.wav");
+    let tap = "mic:tap,channels=1,buffer=1920";
+    let recording = devices.run(&["send", tap, "--to", &recorded, "--duration", "7s"]);
+    let args = ["send", "tone:440,length=3s", "--to", &url, "--json"];
+    let mut sending = devices.run(&args);
+    let stream = sending.event("stream")["url"].as_str().unwrap().to_owned();
+    // From its start, so what has passed is played, and what is live behind it.
+    let speaker = "speaker:out,buffer=1920";
+    let args = [
+        "recv", &stream, "--from", "start", "--to", speaker, "--json",
+    ];
+    let playing = devices.run(&args);
+    assert_eq!(sending.wait().code, 0);
+    let summary = playing.wait().summary();
+    assert_eq!(recording.wait().code, 0);
+    let stream = &summary["streams"][0];
+    assert_eq!(stream["packets_lost"], 0, "{stream}");
+    let heard = heard(&recorded);
+    let frames = heard.tone.len();
+    assert!(frames.abs_diff(3 * 48_000) < 9_600, "{frames}");
+    let (frequency, _) = periods(&heard.tone, 440.0);
+    assert!((frequency - 440.0).abs() < 0.5, "{frequency}");
+}

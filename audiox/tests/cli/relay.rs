@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::s3::S3Server;
-use crate::support::{Folder, Running, audiox};
+use crate::support::{Folder, Running, audiox, data, free_ports};
+use audiox::core::format::SampleFormat;
 
 /// A request on a connection of its own.
 fn ask(port: u16, line: &str, body: &[u8]) -> (u16, Vec<u8>) {
@@ -302,4 +303,135 @@ fn tokens_and_other_sites_are_let_in_by_option() {
         ask(port, "GET /healthz", b"").1,
         json!({"status": "ok"}).to_string().as_bytes()
     );
+}
+
+/// A relay in `folder`, and its URL.
+fn relay(folder: &Folder) -> (Running, String) {
+    let options = options(folder, &folder.at("archive"));
+    let (relay, ports) = Running::listening(&refs(&options));
+    (relay, format!("http://127.0.0.1:{}", ports[0]))
+}
+
+#[test]
+fn a_file_goes_through_a_relay_and_comes_out_the_same() {
+    let folder = Folder::new();
+    let (_relay, url) = relay(&folder);
+    let (take, sent) = folder.wav("take.wav", SampleFormat::S24, 2, 72_000);
+    let to = format!("{url}?name=Take%20one&chunk=960");
+    let mut sending = Running::start(&["send", &take, "--to", &to, "--json"]);
+    let stream = sending.event("stream");
+    let stream = stream["url"].as_str().unwrap();
+    let live = Running::start(&["recv", stream, "--to", &folder.at("live.wav"), "--json"]);
+    let all = [
+        &["recv", stream, "--from", "start", "--json", "--to"][..],
+        &[&folder.at("all.wav")],
+    ];
+    let all = Running::start(&all.concat()).wait().summary();
+    assert_eq!(all["frames"], 72_000);
+    let told = sending.wait().summary();
+    let said = (&told["frames"], &told["left_out"]);
+    assert_eq!(said, (&json!(72_000), &json!(0)));
+    let live = live.wait().summary()["frames"].as_u64().unwrap();
+    assert!((1_000..72_000).contains(&live), "{live}");
+    assert!(data(folder.at("all.wav")) == sent);
+    assert!(sent.ends_with(&data(folder.at("live.wav"))));
+    // And a part of it, now that it is over.
+    let part = folder.at("part.wav");
+    let args = ["recv", stream, "--from", "-500ms", "--to", &part];
+    assert_eq!(Running::start(&args).wait().code, 0);
+    assert!(data(&part) == sent[48_000 * 6..]);
+    let again = audiox(&["send", &take, "--to", stream]);
+    again.fails(1, "ended");
+}
+
+#[test]
+fn what_comes_by_rtp_is_relayed_too() {
+    let folder = Folder::new();
+    let (_relay, url) = relay(&folder);
+    let port = free_ports();
+    let from = format!("rtp://127.0.0.1:{port}?codec=opus");
+    let play = [
+        "play", &from, "--to", &url, "--once", "--idle", "1s", "--json",
+    ];
+    let mut playing = Running::start(&play);
+    playing.wait_for("listening");
+    let to = format!("rtp://127.0.0.1:{port}?codec=opus");
+    audiox(&["send", "tone:440,length=2s", "--to", &to]).clean();
+    assert_eq!(playing.wait().code, 0);
+    let port = url.rsplit(':').next().unwrap().parse().unwrap();
+    let told = asked(port, "GET /api/streams", b"");
+    let (id, stream) = told.as_object().unwrap().iter().next().unwrap();
+    assert_eq!(stream["is_live"], false);
+    let all = folder.at("all.wav");
+    audiox(&[
+        "recv",
+        &format!("{url}/{id}"),
+        "--from",
+        "start",
+        "--to",
+        &all,
+    ])
+    .clean();
+    let loud = data(&all)
+        .chunks_exact(4)
+        .filter(|s| i16::from_le_bytes([s[0], s[1]]).unsigned_abs() > 300)
+        .count();
+    assert!(
+        (80_000..100_000).contains(&loud),
+        "{loud} frames of the tone"
+    );
+}
+
+#[test]
+fn relays_that_are_none_and_odd_wishes_are_told() {
+    let folder = Folder::new();
+    let (_relay, url) = relay(&folder);
+    let wav = folder.at("x.wav");
+    for (args, code, told) in [
+        (
+            vec!["send", "tone:440", "--to", "http://127.0.0.1:9"],
+            1,
+            "127.0.0.1:9",
+        ),
+        (
+            vec!["send", "tone:440", "--to", "http://a/b/c"],
+            2,
+            "HOST:PORT",
+        ),
+        (
+            vec!["send", "tone:440", "--to", "http://a?token=x"],
+            2,
+            "AUDIOX_TOKEN",
+        ),
+        (
+            vec!["send", "tone:440", "tone:880", "--to", &url],
+            2,
+            "one source",
+        ),
+        (
+            vec!["send", "tone:440", "--to", &url, "--ptime", "5"],
+            2,
+            "--ptime",
+        ),
+        (vec!["recv", &url, "--to", &wav], 1, "/STREAM"),
+        (
+            vec!["recv", "rtp://:5004?pt=10", "--from", "-1s", "--to", &wav],
+            2,
+            "--from",
+        ),
+        (
+            vec!["recv", &url, "--from", "soon", "--to", &wav],
+            2,
+            "-30s",
+        ),
+        (
+            vec!["recv", &url, "--rate", "8000", "--to", &wav],
+            2,
+            "--rate",
+        ),
+    ] {
+        let ended = Running::start(&args).wait();
+        assert_eq!(ended.code, code, "{args:?}: {}", ended.err);
+        assert!(ended.err.contains(told), "{args:?}: {}", ended.err);
+    }
 }

@@ -172,6 +172,22 @@ impl Running {
         }
     }
 
+    /// Reads standard output up to a JSON event of this kind.
+    #[cfg(feature = "relay")]
+    pub(crate) fn event(&mut self, kind: &str) -> Value {
+        let out = self.out.take().unwrap();
+        let mut lines = BufReader::with_capacity(1, out);
+        loop {
+            let mut line = String::new();
+            assert_ne!(lines.read_line(&mut line).unwrap(), 0, "{kind} never came");
+            let event: Value = serde_json::from_str(&line).unwrap();
+            if event["event"] == kind {
+                self.out = Some(lines.into_inner());
+                return event;
+            }
+        }
+    }
+
     /// Presses Ctrl-C.
     pub(crate) fn interrupt(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
