@@ -413,6 +413,14 @@ fn the_file_is_watched_and_a_broken_one_changes_nothing() {
     assert!(fanout.clients().names().eq(["one", "two"]));
     std::fs::write(&path, first.to_text()).unwrap();
     wait_for("one client", || fanout.snapshot().clients.len() == 1);
+
+    // A file that is gone has no mistake, and nothing is saved in it.
+    std::fs::write(&path, "{").unwrap();
+    let file = || fanout.snapshot().file;
+    wait_for("word of the error", || file().error.is_some());
+    std::fs::remove_file(&path).unwrap();
+    wait_for("no error", || file().error.is_none() && file().unsaved);
+    assert_eq!(fanout.snapshot().clients.len(), 1);
 }
 
 #[test]

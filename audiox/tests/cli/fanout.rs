@@ -89,6 +89,7 @@ fn it_is_controlled_by_http() {
     for (method, path, body, status, says) in [
         ("PATCH", path, "{\"port\": 0}", 400, "1 to 65535"),
         ("PATCH", path, "{\"port\":", 400, "an object"),
+        ("PATCH", path, "{\"name\": \"c\"}", 400, "names stay"),
         ("PATCH", "/api/clients/x", "{}", 404, "no client"),
         ("POST", "/api/clients", "{\"name\": \"\"}", 400, "name"),
         (

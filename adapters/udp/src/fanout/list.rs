@@ -5,7 +5,7 @@
 
 mod layout;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use audiox_core::ConfigError;
@@ -77,7 +77,7 @@ impl ClientList {
     /// # Errors
     /// It cannot be read, or as [`parse`](Self::parse) says.
     pub fn load(path: &Path) -> Result<Self, FanoutError> {
-        let text = std::fs::read_to_string(path).map_err(FanoutError::io("cannot read", path))?;
+        let text = read(path).map_err(FanoutError::io("cannot read", path))?;
         Self::parse(&text)
     }
 
@@ -104,6 +104,10 @@ impl ClientList {
         let mut beside = target.clone().into_os_string();
         beside.push(".new");
         let mut file = std::fs::File::create(&beside).map_err(failed)?;
+        if let Ok(before) = std::fs::metadata(&target) {
+            // Who may read it stays as it was, where the system lets us.
+            let _ = file.set_permissions(before.permissions());
+        }
         file.write_all(self.to_text().as_bytes())
             .and_then(|()| file.sync_all())
             .and_then(|()| std::fs::rename(&beside, &target))
@@ -163,7 +167,7 @@ impl ClientList {
     }
 
     /// Changes these fields of a client and leaves its others; a field that is null is removed.
-    /// A `channel` takes the place of `channels`, and the other way round.
+    /// A `channel` takes the place of `channels`, and the other way round. A name stays.
     ///
     /// # Errors
     /// There is no such client, or a field would be wrong; nothing was changed then.
@@ -173,6 +177,10 @@ impl ClientList {
             .ok_or_else(|| FanoutError::unknown(name))?;
         let mut fields = present.clone();
         let given = |field: &str| change.get(field).is_some_and(|v| !v.is_null());
+        if given("name") && change.get("name") != fields.get("name") {
+            let allowed = "names stay; remove the client and add it under the other one";
+            return Err(ConfigError::new("name", "another", allowed).into());
+        }
         match (given("channel"), given("channels")) {
             (true, false) => drop(fields.shift_remove("channels")),
             (false, true) => drop(fields.shift_remove("channel")),
@@ -199,6 +207,22 @@ impl ClientList {
             None => Err(FanoutError::unknown(name)),
         }
     }
+}
+
+/// A list's file as text. Of one that is longer than any list no more is read than shows it.
+///
+/// # Errors
+/// The system refuses, or it is no file: a pipe would be waited for, and a device has no end.
+pub(super) fn read(path: &Path) -> std::io::Result<String> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("it is no file"));
+    }
+    let mut text = String::new();
+    let most = MAX_TEXT as u64 + 1;
+    std::fs::File::open(path)?
+        .take(most)
+        .read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn check_name(name: &str) -> Result<(), FanoutError> {

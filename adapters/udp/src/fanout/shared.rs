@@ -12,7 +12,7 @@ use super::client::ClientSpec;
 use super::engine::{End, Order};
 use super::error::FanoutError;
 use super::lane::{Lane, LaneContext};
-use super::list::ClientList;
+use super::list::{self, ClientList};
 use super::session::Session;
 use super::snapshot::FanoutState;
 use super::status::ClientStatus;
@@ -52,12 +52,21 @@ pub(super) struct Client {
     pub(super) link: Link,
 }
 
+impl Client {
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.link, Link::Up { .. })
+    }
+}
+
 /// How far a client is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Link {
     /// It is to be sent to.
     Wanted,
-    Up,
+    /// It is sent to.
+    Up {
+        since: Instant,
+    },
     Failed {
         reason: String,
         again: Instant,
@@ -75,7 +84,7 @@ impl Shared {
     /// Nobody's yet, with what the file has noted.
     pub(super) fn new(config: FanoutConfig) -> Self {
         let file = config.file.as_ref();
-        let stored = file.and_then(|f| std::fs::read_to_string(f).ok());
+        let stored = file.and_then(|f| list::read(f).ok());
         let saved = stored.as_ref().and_then(|t| ClientList::parse(t).ok());
         Self {
             config,
@@ -107,7 +116,7 @@ impl Shared {
 
     pub(super) fn load(&self) -> Result<(), FanoutError> {
         let file = self.config.file.as_ref().ok_or(FanoutError::NoFile)?;
-        let text = std::fs::read_to_string(file).map_err(FanoutError::io("cannot read", file))?;
+        let text = list::read(file).map_err(FanoutError::io("cannot read", file))?;
         self.take_text(text)
     }
 
@@ -191,7 +200,9 @@ impl Shared {
             let told = session.order(order);
             client.link = match reason {
                 Some(reason) => Link::failed(reason),
-                None if told => Link::Up,
+                None if told => Link::Up {
+                    since: Instant::now(),
+                },
                 None => Link::failed(BLOCKED.to_owned()),
             };
             drop(inner);

@@ -165,7 +165,7 @@ pub(super) fn levels(shared: &Shared) -> FanoutLevels {
         None => Vec::new(),
     };
     let client = |name: &str| match inner.clients.get(name) {
-        Some(client) if client.link == Link::Up => client.status.meter.level(),
+        Some(client) if client.is_up() => client.status.meter.level(),
         _ => Level::default(),
     };
     FanoutLevels {
@@ -182,10 +182,10 @@ fn describe(
     running: bool,
 ) -> ClientSnapshot {
     let status = &client.status;
-    let streaming = running && client.link == Link::Up;
+    let streaming = running && client.is_up();
     let trouble = match (&client.spec, &client.link) {
         (Err(reason), _) => Some(reason.clone()),
-        (Ok(spec), Link::Up) if running => status
+        (Ok(spec), Link::Up { .. }) if running => status
             .trouble(shared.clock.now())
             .map(|trouble| sentence(trouble, spec)),
         (Ok(spec), Link::Wanted) if running && spec.address().is_none() => {

@@ -46,6 +46,29 @@ fn files_are_replaced_whole() {
     assert!(nowhere.to_string().contains("clients.json"), "{nowhere}");
 }
 
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_not_waited_for_and_what_is_endless_not_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    for path in [Path::new("/dev/zero"), dir.path()] {
+        let told = ClientList::load(path).unwrap_err().to_string();
+        assert!(told.contains("no file"), "{told}");
+    }
+    let long = dir.path().join("long.json");
+    let file = std::fs::File::create(&long).unwrap();
+    file.set_len(1 << 40).unwrap();
+    let told = ClientList::load(&long).unwrap_err().to_string();
+    assert!(told.contains("longer than"), "{told}");
+    // Who may read a list that is saved stays as it was.
+    let mine = dir.path().join("mine.json");
+    std::fs::write(&mine, "{}").unwrap();
+    std::fs::set_permissions(&mine, PermissionsExt::from_mode(0o600)).unwrap();
+    ClientList::load(&mine).unwrap().save(&mine).unwrap();
+    let mode = std::fs::metadata(&mine).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
 #[test]
 fn older_lists_are_imported_for_the_older_client() {
     for text in [
