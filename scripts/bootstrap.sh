@@ -65,6 +65,8 @@ want_browser() {
 # Foreign clients of the relay, and devices of the gRPC server.
 want_python() {
     want python3 python3
+    want tmux tmux
+    want openssl openssl
     /usr/bin/python3 -c 'import socketio, websocket, requests' 2>/dev/null ||
         packages+=(python3-socketio python3-websocket python3-requests)
     /usr/bin/python3 -c 'import ctypes, grpc, grpc_tools; ctypes.CDLL("libopus.so.0")' 2>/dev/null ||

@@ -2,6 +2,10 @@
 
 mod compare;
 mod config;
+#[cfg(feature = "grpc")]
+mod device;
+#[cfg(feature = "grpc")]
+mod device_server;
 #[cfg(feature = "devices")]
 mod devices;
 mod doctor;
@@ -79,6 +83,10 @@ enum Command {
     Fanout(Box<fanout::FanoutArgs>),
     #[cfg(feature = "relay")]
     Relay(Box<relay::RelayArgs>),
+    #[cfg(feature = "grpc")]
+    DeviceServer(Box<device_server::DeviceServerArgs>),
+    #[cfg(feature = "grpc")]
+    Device(Box<device::DeviceArgs>),
     #[cfg(feature = "devices")]
     Devices(devices::DevicesArgs),
     #[cfg(feature = "devices")]
@@ -118,6 +126,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Fanout(args) => fanout::run(*args, Output::new(mode)),
         #[cfg(feature = "relay")]
         Command::Relay(args) => relay::run(*args, Output::new(mode)),
+        #[cfg(feature = "grpc")]
+        Command::DeviceServer(args) => device_server::run(*args, Output::new(mode)),
+        #[cfg(feature = "grpc")]
+        Command::Device(args) => device::run(*args, Output::new(mode)),
         #[cfg(feature = "devices")]
         Command::Devices(args) => devices::run(&args, &Output::new(mode)),
         #[cfg(feature = "devices")]
@@ -153,5 +165,6 @@ Examples:
   audiox send tone:440 --to rtp://127.0.0.1:5004
   audiox fanout mic:stage --clients clients.json
   audiox relay --store s3://recordings/live
+  audiox device-server --config devices.toml
 
 Exit codes: 0 done (also after one Ctrl-C), 1 failed, 2 wrong usage, 130 after a second Ctrl-C.";

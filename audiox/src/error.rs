@@ -28,6 +28,10 @@ pub enum Error {
     /// Sending or receiving could not start, or had to stop.
     #[error(transparent)]
     Udp(#[from] audiox_udp::Error),
+    /// A server of devices cannot start, or a device.
+    #[cfg(feature = "grpc")]
+    #[error(transparent)]
+    Grpc(#[from] audiox_grpc::Error),
     /// A server cannot start.
     #[cfg(feature = "relay")]
     #[error(transparent)]
@@ -59,6 +63,8 @@ impl Error {
             ),
             #[cfg(feature = "devices")]
             Self::Device(e) => e.is_usage(),
+            #[cfg(feature = "grpc")]
+            Self::Grpc(e) => e.is_usage(),
             #[cfg(feature = "relay")]
             Self::Http(e) => matches!(e, audiox_net::http::HttpError::Config(_)),
             #[cfg(feature = "relay")]

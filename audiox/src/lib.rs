@@ -55,6 +55,7 @@
 //! - `devices`, on by default, are microphones and speakers. On Linux it takes the headers of ALSA.
 //! - `opus`, on by default, is the Opus codec. It builds libopus, which takes cmake and a C
 //!   compiler.
+//! - `grpc`, on by default, is the server of small devices, and such a device. It brings `opus`.
 //! - `relay`, on by default, is the relay with its archive in a folder or on S3.
 //! - `dred` adds to it redundancy and concealment by neural networks, and 2 MB to the program.
 //!
@@ -71,6 +72,8 @@
 #![forbid(unsafe_code)]
 
 pub use audiox_core as core;
+#[cfg(feature = "grpc")]
+pub use audiox_grpc as grpc;
 pub use audiox_io as io;
 pub use audiox_net as net;
 #[cfg(feature = "opus")]
@@ -93,6 +96,8 @@ pub mod recv;
 pub mod relay;
 pub mod send;
 pub mod sink;
+#[cfg(feature = "grpc")]
+pub mod sounds;
 pub mod source;
 pub mod time;
 pub mod transfer;

@@ -84,6 +84,9 @@ pub enum Update {
     SoundEnded,
 }
 
+/// Is told what happens to a device.
+pub type Listener = Box<dyn FnMut(Update) + Send>;
+
 /// How a device is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClientState {
@@ -106,7 +109,19 @@ pub struct ClientState {
 pub struct Client {
     commands: mpsc::UnboundedSender<Command>,
     state: Arc<Mutex<ClientState>>,
-    thread: Option<JoinHandle<()>>,
+    _thread: Option<Arc<Joins>>,
+}
+
+/// Waits for the thread once the last of its devices has been told to end.
+#[derive(Debug)]
+struct Joins(Option<JoinHandle<()>>);
+
+impl Drop for Joins {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -126,18 +141,44 @@ impl Client {
         config: ClientConfig,
         on: impl FnMut(Update) + Send + 'static,
     ) -> Result<Self, Error> {
-        let cannot = "cannot start the device's thread";
-        let (mut client, run) = Self::new(config, on)?;
+        let mut all = Self::spawn_all(vec![config], vec![Box::new(on)])?;
+        Ok(all.remove(0))
+    }
+
+    /// Many devices on one thread, each with a function of its own that is told what happens.
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn), for any of them.
+    pub fn spawn_all(configs: Vec<ClientConfig>, on: Vec<Listener>) -> Result<Vec<Self>, Error> {
+        let cannot = "cannot start the devices' thread";
+        let mut clients = Vec::with_capacity(configs.len());
+        let mut running = Vec::with_capacity(configs.len());
+        for (config, on) in configs.into_iter().zip(on) {
+            let (client, run) = Self::new(config, on)?;
+            clients.push(client);
+            running.push(run);
+        }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(Error::io(cannot))?;
         let thread = std::thread::Builder::new()
             .name("audiox-device".to_owned())
-            .spawn(move || runtime.block_on(run))
+            .spawn(move || {
+                runtime.block_on(async {
+                    let mut all = tokio::task::JoinSet::new();
+                    for run in running {
+                        all.spawn(run);
+                    }
+                    all.join_all().await;
+                })
+            })
             .map_err(Error::io(cannot))?;
-        client.thread = Some(thread);
-        Ok(client)
+        let joins = Arc::new(Joins(Some(thread)));
+        for client in &mut clients {
+            client._thread = Some(joins.clone());
+        }
+        Ok(clients)
     }
 
     /// A device, and the future that it runs in; for programs that have a tokio runtime, and many
@@ -162,7 +203,7 @@ impl Client {
         let client = Self {
             commands,
             state: state.clone(),
-            thread: None,
+            _thread: None,
         };
         let device = connection::Device::new(dial, state, orders, Box::new(on));
         Ok((client, device.run()))
@@ -205,9 +246,6 @@ impl Drop for Client {
     fn drop(&mut self) {
         // The device ends when nobody can tell it anything any more.
         self.commands = mpsc::unbounded_channel().0;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! | [`sound`] | what is played: built-in sounds, files, signals, live sources; each encoded once for all who play it |
 //! | [`server`] | the service: streams, pace, access, encryption, health, reflection |
 //! | [`hub`] | the devices known to a server: how they do, pressing their buttons, announcements |
+//! | [`http`] | the same by HTTP: a page for people, calls for programs, figures |
 //! | [`client`] | a device: connects, comes back by itself, tells what it is told |
 //! | [`proto`] | the messages, as `proto/device.proto` has them |
 //!
@@ -26,6 +27,7 @@
 pub mod client;
 pub mod device;
 mod error;
+pub mod http;
 pub mod hub;
 pub mod proto;
 pub mod server;

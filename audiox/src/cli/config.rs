@@ -88,7 +88,16 @@ fn options(command: &Command, given: &ArgMatches, file: &Path) -> Result<Options
         Failure::Usage(format!("{shown}, line {line}, column {column}: {reason}"))
     })?;
     let mut options = Options::default();
+    // A command may have tables of its own in the file, which it reads itself.
+    let tables = command.get_arguments().find(|arg| arg.get_id() == TABLES);
+    if tables.is_some() && table.values().any(is_table) {
+        options.named.push(format!("--{TABLES}").into());
+        options.named.push(file.into());
+    }
     for (key, value) in &table {
+        if tables.is_some() && is_table(value) {
+            continue;
+        }
         let wrong = |what: String| Failure::Usage(format!("{shown}: {what}"));
         let arg = command
             .get_arguments()
@@ -120,6 +129,14 @@ fn options(command: &Command, given: &ArgMatches, file: &Path) -> Result<Options
         }
     }
     Ok(options)
+}
+
+fn is_table(value: &Value) -> bool {
+    match value {
+        Value::Table(_) => true,
+        Value::Array(all) => all.iter().all(Value::is_table) && !all.is_empty(),
+        _ => false,
+    }
 }
 
 /// What an option is called; arguments without a name go by what the help calls them.
@@ -159,6 +176,8 @@ fn place(text: &str, at: usize) -> (usize, usize) {
 }
 
 const CONFIG: &str = "config";
+/// The hidden option by which a command is told which file has its tables.
+pub(super) const TABLES: &str = "tables";
 const OFF: &str = "false";
 const LONG_RUNNING: &[&str] = &[
     "send",
@@ -168,6 +187,10 @@ const LONG_RUNNING: &[&str] = &[
     "fanout",
     #[cfg(feature = "relay")]
     "relay",
+    #[cfg(feature = "grpc")]
+    "device-server",
+    #[cfg(feature = "grpc")]
+    "device",
 ];
 
 #[cfg(test)]

@@ -22,6 +22,15 @@ impl Failure {
         Self::Failed(format!("{what}: {source}"))
     }
 
+    /// What is wrong, in words.
+    #[cfg(feature = "grpc")]
+    pub(super) fn words(&self) -> &str {
+        match self {
+            Self::Usage(words) | Self::Failed(words) => words,
+            Self::Unheard => "nobody listens any more",
+        }
+    }
+
     /// Prints the one line and gives the exit code.
     pub(super) fn report(self) -> ExitCode {
         let (message, code) = match self {

@@ -66,21 +66,28 @@ pub(super) struct TlsArgs {
 
 impl ServeArgs {
     pub(super) fn config(&self, bind: SocketAddr) -> Result<HttpConfig, Failure> {
-        let access = if self.open {
-            Access::open()
-        } else {
-            let mut tokens = match &self.token_file {
-                Some(file) => Token::from_file(file).map_err(failure)?,
-                None => Vec::new(),
-            };
-            tokens.extend(Token::from_env("AUDIOX_TOKEN").map_err(audiox::Error::from)?);
-            Access::tokens(tokens)
-        };
         Ok(HttpConfig {
             tls: self.tls.choice(),
-            access,
+            access: self.access()?,
             ..HttpConfig::new(bind)
         })
+    }
+
+    pub(super) fn access(&self) -> Result<Access, Failure> {
+        if self.open {
+            return Ok(Access::open());
+        }
+        let mut tokens = match &self.token_file {
+            Some(file) => Token::from_file(file).map_err(failure)?,
+            None => Vec::new(),
+        };
+        tokens.extend(Token::from_env("AUDIOX_TOKEN").map_err(audiox::Error::from)?);
+        Ok(Access::tokens(tokens))
+    }
+
+    #[cfg(feature = "grpc")]
+    pub(super) fn tls(&self) -> Tls {
+        self.tls.choice()
     }
 }
 

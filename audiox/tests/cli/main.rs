@@ -5,6 +5,8 @@
 mod bad_input;
 mod browser;
 mod compare;
+#[cfg(feature = "grpc")]
+mod device;
 #[cfg(all(feature = "devices", target_os = "linux"))]
 mod devices;
 mod fanout;

@@ -327,6 +327,13 @@ pub(crate) fn free_ports() -> u16 {
     }
 }
 
+/// A TCP port that is free.
+#[cfg(feature = "grpc")]
+pub(crate) fn free_tcp_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 /// Waits until somebody has taken `port` and the next one.
 pub(crate) fn wait_taken(port: u16) {
     for port in [port, port + 1] {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Shared;
 use super::slot::Slot;
@@ -10,14 +10,12 @@ use crate::device::{Playback, Rgba};
 use crate::sound::SoundInfo;
 
 /// Which devices something is for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", untagged)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Batch {
-    /// Those of these names.
-    These(Vec<String>),
     /// All that are known.
-    #[serde(skip_deserializing)]
     All,
+    /// Those of these names; names that nobody has are passed over.
+    These(Vec<String>),
 }
 
 /// How a server's devices do.

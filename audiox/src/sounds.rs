@@ -1,0 +1,151 @@
+//! What devices play, by the texts that name sources elsewhere.
+//!
+//! | text | sound |
+//! | --- | --- |
+//! | `door.wav`, `song.mp3` | a file of any kind that is read here |
+//! | `tone:440,length=2s` | a signal |
+//! | `tone:440`, `mic`, `mic:NAME` | without an end: it runs while some device plays it |
+//! | `rtp://239.1.2.3:5004?codec=opus`, `session.sdp`, `udp://:5004` | what comes there, as a listener hears it |
+
+mod stream;
+
+use std::path::PathBuf;
+
+use audiox_core::source::{Source, SourceError};
+use audiox_grpc::sound::{SoundKind, Sounds};
+
+use crate::{Endpoint, Error, SourceOptions, sources_from_str};
+use stream::StreamSource;
+
+/// Opens what texts name; files are looked for in a folder first.
+#[derive(Debug, Clone, Default)]
+pub struct NamedSounds {
+    folder: Option<PathBuf>,
+}
+
+impl NamedSounds {
+    /// Names of files are relative to `folder`, where they are there, and else to the working
+    /// directory.
+    pub fn new(folder: Option<PathBuf>) -> Self {
+        Self { folder }
+    }
+
+    fn text(&self, text: &str) -> String {
+        let beside = self.folder.as_ref().map(|folder| folder.join(text));
+        match beside {
+            Some(path) if path.exists() => path.display().to_string(),
+            _ => text.to_owned(),
+        }
+    }
+
+    fn source(&self, text: &str) -> Result<crate::source::OpenSource, SourceError> {
+        let mut all = sources_from_str(text, &SourceOptions::default()).map_err(plain)?;
+        match (all.pop(), all.is_empty()) {
+            (Some(only), true) => Ok(only),
+            _ => Err(SourceError::Unsupported(format!(
+                "{text}: one file is a sound; this folder has several, or none"
+            ))),
+        }
+    }
+}
+
+impl Sounds for NamedSounds {
+    fn look(&self, text: &str) -> Result<SoundKind, SourceError> {
+        let text = &self.text(text);
+        if text == "-" {
+            let reason = "standard input can be read only once: a file, a signal, mic or a stream";
+            return Err(SourceError::Unsupported(reason.to_owned()));
+        }
+        if is_stream(text) {
+            text.parse::<Endpoint>().map_err(plain)?;
+            return Ok(SoundKind::Live);
+        }
+        if let Some(found) = look_for_mic(text) {
+            return found.map(|()| SoundKind::Live).map_err(plain);
+        }
+        let found = self.source(text)?;
+        Ok(match found.path {
+            Some(path) => SoundKind::File(path),
+            None if found.endless => SoundKind::Live,
+            None => SoundKind::Signal,
+        })
+    }
+
+    fn open(&self, text: &str) -> Result<Box<dyn Source>, SourceError> {
+        let text = &self.text(text);
+        if is_stream(text) {
+            return Ok(Box::new(StreamSource::open(text).map_err(plain)?));
+        }
+        Ok(self.source(text)?.source)
+    }
+}
+
+fn is_stream(text: &str) -> bool {
+    text.contains("://") || text.ends_with(".sdp")
+}
+
+/// Whether the microphone is there that `text` names; none where it names something else. It is
+/// not opened before somebody listens.
+#[cfg(feature = "devices")]
+fn look_for_mic(text: &str) -> Option<Result<(), Error>> {
+    use crate::device::{DeviceChoice, system};
+    use audiox_io::device::{Direction, choose};
+
+    let choice = DeviceChoice::parse("mic", text)?;
+    Some((|| {
+        let devices = system().devices()?;
+        choose(&devices, Direction::Input, &choice?.name)?;
+        Ok(())
+    })())
+}
+
+#[cfg(not(feature = "devices"))]
+fn look_for_mic(_text: &str) -> Option<Result<(), Error>> {
+    None
+}
+
+fn plain(error: impl Into<Error>) -> SourceError {
+    match error.into() {
+        Error::Source(e) => e,
+        other => SourceError::Unsupported(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use audiox_core::source::Sink;
+
+    use super::*;
+
+    #[test]
+    fn texts_are_told_apart_by_what_they_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let format = audiox_core::format::StreamFormat::new(
+            audiox_core::format::SampleRate::HZ_8000,
+            audiox_core::format::Channels::MONO,
+        );
+        let path = folder.path().join("door.wav");
+        let sample = audiox_core::format::SampleFormat::S16;
+        let mut file = audiox_io::WavSink::create(&path, format, sample).unwrap();
+        file.write_native(&[0; 2]).unwrap();
+        file.finish().unwrap();
+        let sounds = NamedSounds::new(Some(folder.path().to_owned()));
+        assert_eq!(sounds.look("door.wav").unwrap(), SoundKind::File(path));
+        for (text, kind) in [
+            ("tone:440,length=1s", SoundKind::Signal),
+            ("tone:440", SoundKind::Live),
+            ("rtp://127.0.0.1:5004?codec=opus", SoundKind::Live),
+        ] {
+            assert_eq!(sounds.look(text).unwrap(), kind, "{text}");
+        }
+        for (text, part) in [
+            ("missing.wav", "missing.wav"),
+            ("-", "only once"),
+            ("rtp://127.0.0.1:5004?colour=red", "colour"),
+            ("tine:440", "tone:"),
+        ] {
+            let error = sounds.look(text).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}
