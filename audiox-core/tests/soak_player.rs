@@ -236,7 +236,7 @@ fn two_players_of_one_stream_begin_together() {
     // Where the delay aimed at is shorter than a quantum, that decides, and no two are alike.
     for (playout, quanta) in [
         (Profile::Balanced.config(), &[64, 256, 441, 480, 1_024][..]),
-        (Profile::Interactive.config(), &[64, 256, 441, 480]),
+        (Profile::Interactive.config(), &[64, 256, 441, 480, 640]),
         (
             PlayoutConfig::fixed(Duration::from_millis(60)),
             &[64, 256, 441, 480, 1_024],

@@ -91,7 +91,13 @@ impl PlayerOutput {
         // Of positive floats the bits are in order.
         counts.peak.fetch_max(peak.to_bits(), Relaxed);
         let until_heard = u64::try_from(asked.until_heard.as_nanos()).unwrap_or(0);
-        counts.until_heard.store(until_heard, Relaxed);
+        let before = counts.until_heard.load(Relaxed);
+        // Nobody else writes it. The newest alone would depend on the moment.
+        let smoothed = match before {
+            0 => until_heard,
+            _ => before - before / SMOOTHED_OVER + until_heard / SMOOTHED_OVER,
+        };
+        counts.until_heard.store(smoothed, Relaxed);
         sounding
     }
 }
@@ -115,5 +121,7 @@ impl fmt::Debug for PlayerOutput {
     }
 }
 
+/// Pulls.
+const SMOOTHED_OVER: u64 = 16;
 /// Frames mixed at once; more than the quantum of most devices.
 const PART: usize = 4_096;

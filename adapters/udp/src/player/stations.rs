@@ -187,7 +187,7 @@ impl Stations {
             self.report.truncated += counts.truncated.load(order);
             self.report.overrun += counts.overrun.load(order);
             self.report.malformed += station.input.ingress().stats().malformed;
-            station.update(&self.clock, &mut self.report);
+            station.update(&self.clock, self.pulled.until_heard(), &mut self.report);
         }
         let ended = !self.report.streams.is_empty() && self.report.streams.iter().all(|s| s.ended);
         self.ended = ended && self.config.stop_when_ended;
@@ -250,7 +250,7 @@ impl Station {
         report.streams.get_mut(*index)
     }
 
-    fn update(&mut self, clock: &Clock, report: &mut PlayerReport) {
+    fn update(&mut self, clock: &Clock, until_heard: Duration, report: &mut PlayerReport) {
         let input = &self.input;
         for (source, index) in &self.known {
             let Some(stream) = report.streams.get_mut(*index) else {
@@ -261,6 +261,8 @@ impl Station {
             }
             if let Some(playback) = input.playback_stats(*source) {
                 stream.playback = *playback;
+                // What was known of the device when the stream began may be nothing.
+                stream.playback.ledger.device = until_heard;
             }
             let ingress = input.ingress();
             stream.ssrc = stream
