@@ -9,7 +9,7 @@ use audiox_core::stats::SourceStats;
 /// The state of a player, or its end.
 #[derive(Debug, Clone, Default)]
 pub struct PlayerReport {
-    /// Streams in the order they were first heard, ended ones too.
+    /// Streams in the order they were first heard, the last 64 of those that ended too.
     pub streams: Vec<PlayedStream>,
     /// Frames that went to the sink.
     pub frames: u64,

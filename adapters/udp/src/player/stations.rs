@@ -163,9 +163,27 @@ impl Stations {
                 station.note(event, &mut self.report);
             }
         }
+        self.forget();
         if now >= self.publish_at {
             self.publish_at = now + PUBLISH_EVERY;
             self.publish();
+        }
+    }
+
+    /// Tells of no more than the newest of those that ended: a player runs for months, and whoever
+    /// starts anew is another stream.
+    fn forget(&mut self) {
+        let streams = &mut self.report.streams;
+        while streams.iter().filter(|s| s.ended).count() > MAX_ENDED
+            && let Some(oldest) = streams.iter().position(|s| s.ended)
+        {
+            streams.remove(oldest);
+            for station in &mut self.stations {
+                station.known.retain(|(_, index)| *index != oldest);
+                for (_, index) in &mut station.known {
+                    *index -= usize::from(*index > oldest);
+                }
+            }
         }
     }
 
@@ -378,6 +396,8 @@ impl PlayoutFactory for Traced {
 }
 
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
+/// Streams told of after their end.
+const MAX_ENDED: usize = 64;
 const MAX_REPORT: usize = 1_500;
 /// Addresses that get receiver reports.
 const MAX_PEERS: usize = 64;
