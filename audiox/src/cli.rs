@@ -12,6 +12,8 @@ mod doctor;
 mod encoding;
 mod failure;
 mod fanout;
+#[cfg(any(feature = "grpc", feature = "relay"))]
+mod files;
 mod interrupt;
 mod link;
 #[cfg(feature = "devices")]

@@ -27,11 +27,15 @@
 pub mod client;
 pub mod device;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 pub mod hub;
 pub mod proto;
 pub mod server;
 pub mod sound;
+mod wire;
 
 pub use client::{Client, ClientConfig};
 pub use device::{Behaviour, Device};

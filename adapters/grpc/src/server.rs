@@ -179,8 +179,8 @@ impl DeviceServer {
             .http2_keepalive_timeout(Some(self.limits.keep_alive))
             .max_concurrent_streams(MOST_STREAMS)
             .http2_max_header_list_size(MOST_HEADERS)
-            .initial_stream_window_size(WINDOW)
-            .initial_connection_window_size(WINDOW);
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW);
         if let Some(Identity { certificate, key }) = &self.identity {
             let identity = tonic::transport::Identity::from_pem(certificate, key);
             let tls = ServerTlsConfig::new().identity(identity).timeout(HANDSHAKE);
@@ -329,6 +329,9 @@ const MOST_BYTES: usize = 16 * 1024;
 const MOST_STREAMS: u32 = 64;
 /// Bytes of a request's headers.
 const MOST_HEADERS: u32 = 16 * 1024;
-/// Bytes that a device may send ahead of what is handled.
-const WINDOW: u32 = 64 * 1024;
+/// Bytes that a device may send on a stream ahead of what is handled.
+const STREAM_WINDOW: u32 = 16 * 1024;
+/// Half of it bounds what small messages may weigh while they wait, each counted as 256 bytes; who
+/// exceeds that is cut off. A stream full of the smallest events stays below.
+const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 const HANDSHAKE: Duration = Duration::from_secs(10);

@@ -8,7 +8,13 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use support::{Sounding, server};
+use audiox_grpc::{DeviceServer, ServerHandle};
+use support::Sounding;
+
+fn server(sounds: &Sounding, bind: &str) -> ServerHandle {
+    let server = DeviceServer::bind(sounds.config(bind)).unwrap();
+    server.spawn().unwrap()
+}
 
 /// Starts a script against a server. What it needs is named where it is missing.
 fn script(name: &str, target: &str) -> Child {

@@ -17,6 +17,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::failure::Failure;
+use super::files;
 use super::interrupt::Interrupt;
 use super::output::Output;
 use super::serve;
@@ -82,6 +83,14 @@ pub(super) fn run(args: DeviceArgs, mut output: Output) -> Result<(), Failure> {
     let interrupt = Interrupt::install()?;
     let on_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     let interactive = on_terminal && args.script.is_none() && args.count == 1;
+    let wanted = u64::from(args.count) + SPARE_FILES;
+    if let Some(limit) = files::raise_limit(wanted) {
+        output.notice(format_args!(
+            "this system lets one process have {limit} files; for {} devices raise it, as by \
+             ulimit -n {wanted}",
+            args.count
+        ))?;
+    }
     let mut ear = ear(&args, interactive, &mut output)?;
     let (clients, happenings) = clients(&args)?;
     let mut lines = match &args.script {
@@ -364,6 +373,8 @@ fn name(id: &str, device: usize, many: bool) -> String {
     }
 }
 
+/// Files that a process has beside its connections.
+const SPARE_FILES: u64 = 64;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 const EXAMPLES: &str = "\

@@ -17,6 +17,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::failure::Failure;
+use super::files;
 use super::interrupt::Interrupt;
 use super::output::Output;
 use super::serve::{self, Control, ServeArgs};
@@ -65,6 +66,14 @@ pub(super) struct DeviceServerArgs {
 
 pub(super) fn run(args: DeviceServerArgs, mut output: Output) -> Result<(), Failure> {
     let interrupt = Interrupt::install()?;
+    let wanted = args.connections as u64 + SPARE_FILES;
+    if let Some(limit) = files::raise_limit(wanted) {
+        output.notice(format_args!(
+            "this system lets the server have {limit} files and connections; for {} connections \
+             raise it, as by ulimit -n {wanted}",
+            args.connections
+        ))?;
+    }
     let settings = match &args.tables {
         Some(file) => settings(file)?,
         None => Settings::default(),
@@ -203,6 +212,8 @@ fn text(last: &HubSnapshot) -> String {
 }
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Files that a server has beside its connections.
+const SPARE_FILES: u64 = 256;
 const MOST_LINES: usize = 20;
 
 const EXAMPLES: &str = "\

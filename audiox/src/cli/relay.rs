@@ -15,6 +15,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::failure::Failure;
+use super::files;
 use super::interrupt::Interrupt;
 use super::output::Output;
 use super::serve::{self, TlsArgs};
@@ -146,7 +147,7 @@ pub(super) struct RelayArgs {
 pub(super) fn run(args: RelayArgs, mut output: Output) -> Result<(), Failure> {
     let interrupt = Interrupt::install()?;
     let wanted = args.max_connections as u64 + SPARE_FILES;
-    if let Some(limit) = raise_file_limit(wanted) {
+    if let Some(limit) = files::raise_limit(wanted) {
         output.notice(format_args!(
             "this system lets the relay have {limit} files and connections; for {} connections \
              raise it, as by ulimit -n {wanted}",
@@ -330,31 +331,6 @@ fn text(last: &Value) -> String {
         }
     }
     lines.join("\n")
-}
-
-/// Lets the process have `wanted` files; tells how many it may have, where that is fewer.
-#[cfg(unix)]
-fn raise_file_limit(wanted: u64) -> Option<u64> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let now = getrlimit(Resource::Nofile);
-    if now.current.is_none_or(|n| n >= wanted) {
-        return None;
-    }
-    let most = now.maximum.map_or(wanted, |m| m.min(wanted));
-    let raised = Rlimit {
-        current: Some(most),
-        ..now
-    };
-    let got = match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => most,
-        Err(_) => now.current.unwrap_or(0),
-    };
-    (got < wanted).then_some(got)
-}
-
-#[cfg(not(unix))]
-fn raise_file_limit(_wanted: u64) -> Option<u64> {
-    None
 }
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);

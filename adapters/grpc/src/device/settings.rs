@@ -75,7 +75,13 @@ impl Settings {
             ..usual
         };
         if let Some(every) = seconds("report_every", file.device.report_every)? {
-            behaviour.report_every = Some(every).filter(|e| !e.is_zero());
+            let every = Some(every).filter(|e| !e.is_zero());
+            if every.is_some_and(|e| e < Duration::from_secs(1)) {
+                let given = file.device.report_every.unwrap_or(0.0);
+                let allowed = "0 (never), or 1 to 86400 seconds";
+                return Err(ConfigError::new("report_every", given, allowed).into());
+            }
+            behaviour.report_every = every;
         }
         if let Some(modes) = file.modes {
             if !(1..=MOST_MODES).contains(&modes.len()) {
@@ -268,6 +274,7 @@ mod tests {
             ),
             ("[device]\nresume = -1", "0 to 86400"),
             ("[device]\nresume = nan", "0 to 86400"),
+            ("[device]\nreport_every = 0.5", "1 to 86400"),
         ] {
             assert!(error(text).contains(part), "{text}: {}", error(text));
         }

@@ -10,17 +10,14 @@ use tonic::metadata::MetadataMap;
 use tonic::service::Interceptor;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::device::{Button, Press, Report, Rgba};
 use crate::hub::{Kind, Line, Shared, Slot};
-use crate::proto::button_event::{ButtonEventType, ButtonId};
-use crate::proto::device_event::Event;
 use crate::proto::device_service_server::DeviceService;
-use crate::proto::device_status::ButtonStatus;
 use crate::proto::device_status_response::Response as Answer;
 use crate::proto::{
-    AudioPacket, AudioStreamRequest, DeviceEvent, DeviceEventResponse, DeviceStatus,
-    DeviceStatusRequest, DeviceStatusResponse,
+    AudioPacket, AudioStreamRequest, DeviceEvent, DeviceEventResponse, DeviceStatusRequest,
+    DeviceStatusResponse,
 };
+use crate::wire;
 
 /// The service.
 pub(super) struct Service {
@@ -188,7 +185,7 @@ impl Conversation for StatusTalk {
         message: DeviceStatusResponse,
     ) -> Option<DeviceStatusRequest> {
         match message.response {
-            Some(Answer::State(state)) => slot.report(hub, report(hub, &state)),
+            Some(Answer::State(state)) => slot.report(hub, wire::report(hub.now(), &state)),
             Some(Answer::Status(text)) => slot.answer(hub, &text),
             None => slot.odd_event(),
         }
@@ -209,7 +206,7 @@ impl Conversation for EventTalk {
         slot: &Arc<Slot>,
         message: DeviceEvent,
     ) -> Option<DeviceEventResponse> {
-        match button(&message) {
+        match wire::button(&message) {
             Some((button, press)) => slot.press(hub, button, press),
             // What a later version of a device may say is no reason to part.
             None => slot.odd_event(),
@@ -228,45 +225,6 @@ impl Conversation for AudioTalk {
 
     fn handle(_: &Arc<Shared>, _: &Arc<Slot>, (): ()) -> Option<AudioPacket> {
         None
-    }
-}
-
-fn button(message: &DeviceEvent) -> Option<(Button, Press)> {
-    let Event::ButtonEvent(event) = message.event.as_ref()?;
-    let button = match ButtonId::try_from(event.button_id).ok()? {
-        ButtonId::Button1 => Button::One,
-        ButtonId::Button2 => Button::Two,
-        ButtonId::Button3 => Button::Three,
-        ButtonId::Button4 => Button::Four,
-    };
-    let press = match ButtonEventType::try_from(event.event).ok()? {
-        ButtonEventType::Press => Press::Press,
-        ButtonEventType::Hold => Press::Hold,
-        ButtonEventType::Release => Press::Release,
-    };
-    Some((button, press))
-}
-
-fn report(hub: &Shared, state: &DeviceStatus) -> Report {
-    let leds = [
-        &state.led_0,
-        &state.led_1,
-        &state.led_2,
-        &state.led_3,
-        &state.led_4,
-        &state.led_5,
-    ];
-    let buttons = [
-        state.button_1,
-        state.button_2,
-        state.button_3,
-        state.button_4,
-    ];
-    Report {
-        at: hub.now(),
-        leds: leds.map(|led| led.as_ref().map(|led| Rgba(led.rgba))),
-        down: buttons.map(|button| button == ButtonStatus::Pressed as i32),
-        battery: Some(state.battery_level),
     }
 }
 

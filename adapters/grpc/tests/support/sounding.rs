@@ -9,7 +9,6 @@ use audiox_core::source::Sink;
 use audiox_grpc::device::{Behaviour, Mode};
 use audiox_grpc::server::ServerConfig;
 use audiox_grpc::sound::LibraryConfig;
-use audiox_grpc::{DeviceServer, ServerHandle};
 use audiox_io::WavSink;
 use tempfile::TempDir;
 
@@ -49,7 +48,6 @@ impl Sounding {
         self.0.path().join(name)
     }
 
-    #[allow(dead_code, reason = "not every test takes files away")]
     pub(crate) fn remove(&self, name: &str) {
         std::fs::remove_file(self.path(name)).unwrap();
     }
@@ -80,11 +78,4 @@ pub(crate) fn codecs() -> CodecRegistry {
     let mut codecs = CodecRegistry::empty();
     audiox_opus::register(&mut codecs, &audiox_opus::OpusConfig::default());
     codecs
-}
-
-pub(crate) fn server(sounds: &Sounding, bind: &str) -> ServerHandle {
-    DeviceServer::bind(sounds.config(bind))
-        .unwrap()
-        .spawn()
-        .unwrap()
 }

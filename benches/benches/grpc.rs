@@ -1,0 +1,249 @@
+//! Hundreds of devices on one server: how long an event and a sound take, how true packets are to
+//! their schedule, and what it costs; beside what encoding for each device would cost. The server is a
+//! process of its own, so that its time and memory are its own.
+//!
+//! Not a criterion bench: it runs in real time. `--quick` takes 5 s instead of 30 s, and 200 idle
+//! devices instead of 2 000.
+#![allow(clippy::print_stdout, reason = "the tables are its output")]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use audiox_core::block::AudioRef;
+use audiox_core::codec::CodecRegistry;
+use audiox_core::source::Source;
+use audiox_grpc::DeviceServer;
+use audiox_grpc::client::{Client, ClientConfig, Listener, Update};
+use audiox_grpc::device::Button;
+use audiox_grpc::server::ServerConfig;
+use audiox_grpc::sound::{BUILT_IN, BuiltIn, LibraryConfig};
+
+const DEVICES: usize = 500;
+const PLAYING: usize = 100;
+const LEAD: Duration = Duration::from_millis(20);
+const PTIME: Duration = Duration::from_millis(20);
+
+fn main() {
+    if std::env::args().any(|a| a == "serve") {
+        return serve();
+    }
+    let quick = std::env::args().any(|a| a == "--quick" || a == "--test");
+    let (time, idle) = match quick {
+        true => (Duration::from_secs(5), 200),
+        false => (Duration::from_secs(30), 2_000),
+    };
+    load(time);
+    by_hand();
+    resting(idle);
+}
+
+fn codecs() -> CodecRegistry {
+    let mut codecs = CodecRegistry::empty();
+    audiox_opus::register(&mut codecs, &audiox_opus::OpusConfig::default());
+    codecs
+}
+
+/// The other process.
+fn serve() {
+    let bind = "127.0.0.1:0".parse().expect("an address");
+    let server = DeviceServer::bind(ServerConfig::new(bind, LibraryConfig::new(codecs())));
+    let server = server.expect("it can be served").spawn().expect("threads");
+    println!("{}", server.url());
+    // Until the other end of the pipe closes.
+    let _ = std::io::stdin().lock().lines().next();
+}
+
+struct Served {
+    child: Child,
+    url: String,
+}
+
+impl Served {
+    fn start() -> Self {
+        let mut child = Command::new(std::env::current_exe().expect("a program"))
+            .arg("serve")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a process");
+        let out = BufReader::new(child.stdout.take().expect("it is piped"));
+        let url = out.lines().next().expect("a line").expect("a line");
+        Self { child, url }
+    }
+
+    /// User and system time so far.
+    fn cpu(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it runs");
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or("").split(' ').collect();
+        let ticks: u64 = [11, 12]
+            .iter()
+            .map(|n| fields[*n].parse().unwrap_or(0))
+            .sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// Memory in use, in MiB.
+    fn memory(&self) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("it runs");
+        let line = status.lines().find(|l| l.starts_with("VmRSS"));
+        let kib: f64 = line
+            .and_then(|l| l.split_whitespace().nth(1)?.parse().ok())
+            .unwrap_or(0.0);
+        kib / 1_024.0
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+type Happened = (usize, Instant, Update);
+
+fn connect(url: &str, devices: usize) -> (Vec<Client>, Receiver<Happened>) {
+    let (tell, told) = channel();
+    let configs = (0..devices).map(|n| ClientConfig::new(url, format!("device-{n}")));
+    let listeners = (0..devices).map(|n| -> Listener {
+        let tell = tell.clone();
+        Box::new(move |update| {
+            let _ = tell.send((n, Instant::now(), update));
+        })
+    });
+    let clients = Client::spawn_all(configs.collect(), listeners.collect());
+    let clients = clients.expect("threads");
+    let mut connected = 0;
+    while connected < devices {
+        let (_, _, update) = told.recv().expect("devices run");
+        match update {
+            Update::Connected => connected += 1,
+            Update::Disconnected { reason } => println!("a device is away: {reason}"),
+            _ => {}
+        }
+    }
+    (clients, told)
+}
+
+/// All devices press a button once a second, and some of them play without end.
+fn load(time: Duration) {
+    let server = Served::start();
+    let (clients, told) = connect(&server.url, DEVICES);
+    std::thread::sleep(Duration::from_secs(1));
+    let (mut acks, mut firsts, mut off) = (Vec::new(), Vec::new(), Vec::new());
+    let mut plays = vec![(None, None, 0u32); PLAYING];
+    let (start, before) = (Instant::now(), server.cpu());
+    let mut sounds = 0u32;
+    let mut next = 0;
+    let (mut packets, mut late) = (0u64, 0u64);
+    while start.elapsed() < time {
+        // Spread over the second.
+        while next as f64 / DEVICES as f64 <= start.elapsed().as_secs_f64() {
+            let device = next % DEVICES;
+            match plays.get_mut(device) {
+                Some(play) if next < DEVICES => {
+                    play.0 = Some(Instant::now());
+                    clients[device].tap(Button::Four);
+                }
+                _ => clients[device].tap(Button::One),
+            }
+            next += 1;
+        }
+        let Ok((device, at, update)) = told.recv_timeout(Duration::from_micros(500)) else {
+            continue;
+        };
+        let play = plays.get_mut(device);
+        match (update, play) {
+            (Update::Acknowledged(after), _) => acks.push(after),
+            (Update::SoundStarted, Some(play)) => {
+                sounds += 1;
+                firsts.extend(
+                    play.0
+                        .take()
+                        .map(|asked| at.saturating_duration_since(asked)),
+                );
+                (play.1, play.2) = (Some(at), 0);
+            }
+            (Update::Packet(_), Some((_, Some(first), number))) => {
+                let due = *first + (PTIME * *number).saturating_sub(LEAD);
+                let away = match at.checked_duration_since(due) {
+                    Some(late) => late,
+                    None => due - at,
+                };
+                late += u64::from(away > Duration::from_millis(5));
+                packets += 1;
+                off.push(away);
+                *number += 1;
+            }
+            (Update::SoundEnded, Some(play)) => {
+                play.0 = Some(Instant::now());
+                clients[device].tap(Button::Four);
+            }
+            _ => {}
+        }
+    }
+    let cpu = (server.cpu() - before).as_secs_f64() / start.elapsed().as_secs_f64() * 100.0;
+    println!(
+        "{DEVICES} devices on three streams each, {PLAYING} playing, an event a second from each, {} s",
+        time.as_secs()
+    );
+    println!("  server: {cpu:.1} % of a core, {:.0} MiB", server.memory());
+    println!("  {sounds} sounds, {packets} packets, {late} of them more than 5 ms off");
+    row("event to acknowledgement", &mut acks);
+    row("play to first packet", &mut firsts);
+    row("packet off its schedule", &mut off);
+}
+
+fn row(what: &str, all: &mut [Duration]) {
+    all.sort_unstable();
+    let at = |q: f64| all.get(((all.len() as f64 * q) as usize).min(all.len().saturating_sub(1)));
+    let ms = |q| at(q).map_or(f64::NAN, |d| d.as_secs_f64() * 1e3);
+    println!(
+        "  {what:<26} p50 {:.2}  p99 {:.2}  p99.9 {:.2}  max {:.2} ms  ({} times)",
+        ms(0.5),
+        ms(0.99),
+        ms(0.999),
+        ms(1.0),
+        all.len()
+    );
+}
+
+/// What encoding a second for each playing device would cost.
+fn by_hand() {
+    let spec = "opus/48000/1".parse().expect("a name");
+    let mut encoder = codecs().encoder(&spec, 960).expect("Opus is there");
+    let mut payload = vec![0; encoder.max_payload_len()];
+    let (mut samples, mut packets) = (vec![0.0; 960], 0);
+    let start = Instant::now();
+    for name in BUILT_IN {
+        let mut sound = BuiltIn::open(name).expect("it is built in");
+        while let Ok(960) = sound.read(&mut samples) {
+            let block = AudioRef::new(&samples, encoder.format().channels);
+            encoder.encode(block, &mut payload).expect("it encodes");
+            packets += 1;
+        }
+    }
+    let each = start.elapsed().as_secs_f64() / f64::from(packets);
+    let cores = each * 50.0 * PLAYING as f64 * 100.0;
+    println!(
+        "  an encoder for each playing device would add {cores:.0} % of a core ({:.0} µs a packet)\n",
+        each * 1e6
+    );
+}
+
+/// Devices that are there and do nothing.
+fn resting(devices: usize) {
+    let server = Served::start();
+    let before = server.memory();
+    let (clients, _told) = connect(&server.url, devices);
+    std::thread::sleep(Duration::from_secs(3));
+    let (memory, cpu) = (server.memory(), server.cpu());
+    std::thread::sleep(Duration::from_secs(5));
+    let cpu = (server.cpu() - cpu).as_secs_f64() / 5.0 * 100.0;
+    println!("{devices} idle devices: {memory:.0} MiB ({before:.0} before), {cpu:.1} % of a core");
+    drop(clients);
+}
