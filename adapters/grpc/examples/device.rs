@@ -1,5 +1,6 @@
 //! The smallest device: connects to the server that is given, goes to mode 1, plays, and prints
 //! what it is told. Without a server it starts one itself.
+#![allow(clippy::print_stdout, reason = "a program that tells what it does")]
 
 use std::sync::mpsc::channel;
 

@@ -1,5 +1,6 @@
 //! The smallest server: six modes with built-in sounds, on the address that is given. Without one it
 //! serves a device of its own until that has heard a sound.
+#![allow(clippy::print_stdout, reason = "a program that tells what it does")]
 
 use std::io::stdin;
 use std::sync::mpsc::channel;
