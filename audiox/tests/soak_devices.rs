@@ -61,7 +61,7 @@ fn a_microphone_is_heard_through_a_network_that_loses() {
     // Some of what was captured before the stream began, where that took its time; of a device that
     // fell silent, what it then handed over at once.
     let overflowed = sent["devices"][0]["frames_overflowed"].as_u64();
-    assert!(overflowed < Some(48_000), "{sent}");
+    assert!(overflowed < Some(48_000 + seconds * 480), "{sent}");
     let there = &passed["there"];
     let (handled, lost) = (there["handled"].as_u64(), there["lost"].as_u64());
     let (handled, lost) = (handled.unwrap(), lost.unwrap());
