@@ -10,7 +10,11 @@
 //! | `POST /api/streams/<id>/end` | `{"success": true}` |
 //! | `GET /api/streams/<id>/chunks` | `{"chunks": ["<id>/<seconds>.raw"], "is_live"}` |
 //! | `GET /api/chunks/<id>/<seconds>.raw` | the segment's bytes |
-//! | `POST /api/streams/<id>/tokens` (`{"expires_in": seconds}`) | `{"token", "expires_in"}` |
+//! | `POST /api/streams/<id>/tokens` (`{"expires_in": seconds}`) | `{"token", "expires_in"}`; for up to a minute, who may listen may have one |
+//! | `GET /api/streams/<id>/waveform` (`from`, `to`, `points`) | least and greatest samples |
+//! | `GET /api/events` | server-sent events: streams, levels, listeners |
+//! | `GET /api/time` | `{"now": seconds since 1970}` |
+//! | `GET /` | a page that shows, plays and publishes streams |
 //!
 //! A body of known length is one packet, whatever its length. One without (chunked transfer) is
 //! taken as it comes, for as long as it comes.
@@ -27,9 +31,11 @@
 //! `new_chunk` `{"chunk_id"}` after a segment is stored; or by `error` `{"message"}`.
 //! `leave_stream` ends it.
 
+mod console;
 mod events;
 mod http;
 mod listen;
+mod waveform;
 
 #[cfg(feature = "client")]
 pub(crate) use http::OFFSET;
@@ -81,6 +87,8 @@ pub fn app(relay: &Relay, roles: Arc<Roles>) -> (HttpApp, SocketIo) {
     let app = HttpApp {
         public: http::routes(api.clone())
             .merge(listen::routes(api.clone()))
+            .merge(waveform::routes(api.clone()))
+            .merge(console::routes(api.clone()))
             .merge(io.router()),
         endless: http::endless(api),
         ..HttpApp::new(Router::new())

@@ -7,8 +7,8 @@ use audiox_core::store::{Coding, StoredFormat};
 use audiox_net::http::Ending;
 use audiox_net::http::axum::body::Body;
 use audiox_net::http::axum::extract::{Path, Query, Request, State};
-use audiox_net::http::axum::http::HeaderMap;
 use audiox_net::http::axum::http::header::{CONTENT_TYPE, SEC_WEBSOCKET_PROTOCOL};
+use audiox_net::http::axum::http::{HeaderMap, HeaderValue};
 use audiox_net::http::axum::response::{IntoResponse, Response};
 use audiox_net::http::axum::routing::get;
 use audiox_net::http::axum::{Extension, Router};
@@ -62,15 +62,50 @@ impl Api {
         if let Some(token) = &part.listen {
             return self.roles.check_given(&stream.id, token);
         }
-        let token = access::bearer(headers).or_else(|| protocol_token(headers));
+        let protocol = protocol_token(headers);
+        let token = access::bearer(headers).or(protocol.as_deref());
         self.roles.check(Role::Listen, Some(&stream.id), token)
     }
 }
 
-fn protocol_token(headers: &HeaderMap) -> Option<&str> {
-    let protocols = headers.get(SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
-    let mut protocols = protocols.split(',').map(str::trim);
-    protocols.find_map(|p| p.strip_prefix("bearer."))
+/// The token among a WebSocket's protocols, where characters that no protocol has are written as
+/// in URLs (`%2F`).
+fn protocol_token(headers: &HeaderMap) -> Option<String> {
+    let encoded = protocols(headers).find_map(|p| p.strip_prefix("bearer."))?;
+    let mut token = Vec::with_capacity(encoded.len());
+    let mut rest = encoded.bytes();
+    while let Some(byte) = rest.next() {
+        token.push(match byte {
+            b'%' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                (digit()? * 16 + digit()?) as u8
+            }
+            plain => plain,
+        });
+    }
+    String::from_utf8(token).ok()
+}
+
+fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let offered = headers.get(SEC_WEBSOCKET_PROTOCOL);
+    let offered = offered.and_then(|p| p.to_str().ok()).unwrap_or_default();
+    offered.split(',').map(str::trim)
+}
+
+/// Answers a request for a WebSocket. A browser that offers protocols wants one of them taken, and
+/// the token is not to be sent back.
+fn upgrade<F, S>(request: Request, max_message: usize, serve: F) -> Response
+where
+    F: FnOnce(WebSocket) -> S + Send + 'static,
+    S: Future<Output = ()> + Send,
+{
+    let is_offered = protocols(request.headers()).any(|p| p == PROTOCOL);
+    let mut response = websocket::upgrade(request, max_message, serve);
+    if is_offered {
+        let name = HeaderValue::from_static(PROTOCOL);
+        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
+    }
+    response
 }
 
 async fn listen(
@@ -85,7 +120,7 @@ async fn listen(
     let from = part.from()?.unwrap_or_default();
     let feed = Feed::new(&api.relay, &stream, from).await?;
     let hello = described(&api.relay, &stream.id)?.to_string();
-    Ok(websocket::upgrade(request, MAX_SAID, move |socket| {
+    Ok(upgrade(request, MAX_SAID, move |socket| {
         tell(socket, hello, feed, ending)
     }))
 }
@@ -146,14 +181,15 @@ async fn ingest(
 ) -> Result<Response, RelayError> {
     let id = stream_id(&id)?;
     let headers = request.headers();
-    let token = access::bearer(headers).or_else(|| protocol_token(headers));
+    let protocol = protocol_token(headers);
+    let token = access::bearer(headers).or(protocol.as_deref());
     api.roles.check(Role::Publish, Some(&id), token)?;
     let stream = api.relay.stream(&id)?;
     if !stream.is_live() {
         return Err(RelayError::Ended);
     }
     let max = api.relay.config().max_body;
-    Ok(websocket::upgrade(
+    Ok(upgrade(
         request,
         max,
         move |mut socket| async move {
@@ -188,8 +224,11 @@ async fn ingest(
                 socket.close(code, &short).await;
                 return;
             }
-        },
-    ))
+            let short: String = reason.chars().take(60).collect();
+            socket.close(code, &short).await;
+            return;
+        }
+    }))
 }
 
 async fn live_wav(
@@ -294,6 +333,8 @@ fn body(kind: &'static str, head: Option<Bytes>, feed: Feed, format: &StoredForm
     ([(CONTENT_TYPE, kind)], Body::from_stream(parts)).into_response()
 }
 
+/// Offered beside `bearer.TOKEN`.
+const PROTOCOL: &str = "audiox";
 /// The code for a server that goes down (RFC 6455 section 7.4.1).
 const GOING_AWAY: u16 = 1001;
 /// Bytes of a message that a listener may send.

@@ -6,3 +6,4 @@ mod contract;
 mod peers;
 mod plain;
 mod support;
+mod vectors;

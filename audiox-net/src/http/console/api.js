@@ -14,10 +14,19 @@ export class Refused extends Error {
 export class Api {
   #asking = null;
   #ask;
+  #isKnown = false;
 
-  /** `ask(reason)` resolves to a token; it is called when one is missing or wrong. */
+  /**
+   * `ask(reason, mayCancel)` resolves to a token, or to null; it is called when one is missing,
+   * wrong, or not for what was asked.
+   */
   constructor(ask) {
     this.#ask = ask;
+  }
+
+  /** The token that is in use, if any. */
+  get token() {
+    return sessionStorage.getItem(KEY);
   }
 
   /** Sends `body` as JSON, or text as it is, and resolves to the answer's JSON. */
@@ -50,17 +59,22 @@ export class Api {
 
   async #fetch(method, path, body) {
     for (;;) {
-      const token = sessionStorage.getItem(KEY);
+      const { token } = this;
       const headers = token ? { Authorization: `Bearer ${token}` } : {};
       if (body !== undefined) headers['Content-Type'] = 'application/json';
       const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
       const response = await fetch(path, { method, headers, body: text });
-      if (response.ok) return response;
+      if (response.ok) {
+        this.#isKnown = true;
+        return response;
+      }
       const { error } = await response.json().catch(() => ({ error: response.statusText }));
       if (response.status !== 401) throw new Refused(response.status, error);
       // Whoever else waits for a token waits for the same one.
-      this.#asking ??= this.#ask(token ? error : '').finally(() => (this.#asking = null));
-      sessionStorage.setItem(KEY, await this.#asking);
+      const ask = () => this.#ask(token ? error : '', this.#isKnown).finally(() => (this.#asking = null));
+      const given = await (this.#asking ??= ask());
+      if (given === null) throw new Refused(401, error);
+      sessionStorage.setItem(KEY, given);
     }
   }
 }

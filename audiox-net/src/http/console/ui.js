@@ -29,8 +29,8 @@ export function say(text, kind = 'good') {
   setTimeout(() => message.remove(), kind === 'bad' ? 9000 : 3500);
 }
 
-/** Asks for a token; resolves to it. */
-export function askToken(reason) {
+/** Asks for a token; resolves to it, or to null where going on without one is possible. */
+export function askToken(reason, mayCancel = false) {
   return new Promise((answer) => {
     const input = h('input', {
       type: 'password', name: 'token', required: true, autocomplete: 'current-password',
@@ -41,12 +41,17 @@ export function askToken(reason) {
         h('p', { class: 'hint' }, 'This page is protected. Ask whoever runs it for a token.'),
         h('label', {}, 'Token', input),
         h('p', { class: 'error', role: 'alert' }, reason),
-        h('footer', {}, h('button', { class: 'primary' }, 'Sign in'))));
-    // There is nothing to see without one.
-    dialog.addEventListener('cancel', (event) => event.preventDefault());
+        h('footer', {},
+          ...(mayCancel ? [h('button', { type: 'button', onclick: () => dialog.close('cancel') }, 'Cancel')] : []),
+          h('button', { class: 'primary' }, 'Sign in'))));
+    // At first there is nothing to see without one.
+    dialog.addEventListener('cancel', (event) => {
+      if (!mayCancel) event.preventDefault();
+      else dialog.returnValue = 'cancel';
+    });
     dialog.addEventListener('close', () => {
       dialog.remove();
-      answer(input.value.trim());
+      answer(dialog.returnValue === 'cancel' ? null : input.value.trim());
     });
     document.body.append(dialog);
     dialog.showModal();
