@@ -8,14 +8,17 @@ import { chromium } from 'playwright-core';
 
 const PATIENCE = 8000;
 
-/** Runs `test(page, step)` in a fresh profile; fails too where the page itself complains. */
-export async function inBrowser(test) {
+/**
+ * Runs `test(page, step)` in a fresh profile, with more of Chromium's own `args`; fails too where
+ * the page itself complains.
+ */
+export async function inBrowser(test, { args = [] } = {}) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: [
       '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
       '--disable-background-networking', '--disable-component-update', '--disable-sync',
-      '--autoplay-policy=no-user-gesture-required',
+      '--autoplay-policy=no-user-gesture-required', ...args,
     ],
   });
   let now = 'the start';

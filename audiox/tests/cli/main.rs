@@ -22,6 +22,8 @@ mod play;
 mod record;
 #[cfg(feature = "relay")]
 mod relay;
+#[cfg(feature = "relay")]
+mod relay_page;
 mod repair;
 #[cfg(feature = "relay")]
 #[path = "../../../adapters/s3/tests/support/s3.rs"]

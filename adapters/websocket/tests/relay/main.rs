@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod client;
+mod console;
 mod contract;
 mod peers;
 mod plain;

@@ -20,14 +20,29 @@ fn the_page_decides_as_core_does() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("vectors.json");
     std::fs::write(&file, vectors.to_string()).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/vectors.mjs");
-    let output = Command::new("node").arg(script).arg(&file).output();
+    // All of them, and not none.
+    let said = node("vectors.mjs", &[&file]);
+    assert!(said.contains("15 streams, 20000 decisions"), "{said}");
+}
+
+#[test]
+fn the_page_plays_a_tone_as_a_tone_over_networks_of_every_kind() {
+    let said = node("timeline.mjs", &[]);
+    assert!(said.contains("7 scenarios"), "{said}");
+}
+
+/// Runs a script of `tests/page`, and returns what it says.
+fn node(script: &str, args: &[&Path]) -> String {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page");
+    let output = Command::new("node")
+        .arg(dir.join(script))
+        .args(args)
+        .output();
     let output = output.expect("Node.js is there; install with: scripts/bootstrap.sh test");
-    let said = String::from_utf8_lossy(&output.stdout);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let failed = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}{failed}");
-    // All of them, and not none.
-    assert!(said.contains("15 streams, 20000 decisions"), "{said}");
+    said
 }
 
 /// Streams through links of every kind, packet by packet: arrival, number, media time, length; and

@@ -5,7 +5,7 @@ import '/console/meter.js';
 import { $, askToken, clock, confirm, h, say, sentence, setText, short } from '/console/ui.js';
 import { Clock, Listening, canListen } from '/listen.js';
 import { Publishing, whyNot } from '/publish.js';
-import { formatOf, showLive, showStreams, title } from '/streams.js';
+import { formatOf, segments, showLive, showStreams, title } from '/streams.js';
 import '/waveform.js';
 
 const api = new Api(askToken);
@@ -46,8 +46,9 @@ function showAll(told) {
 function refresh() {
   showStreams(streams, more, chosen, { open, listen: (id) => play(id, null), play: (id) => play(id, 0) });
   const known = chosen && stream(chosen);
-  if (chosen && !known) close();
   if (known) showDetail(known);
+  // One that was just made is told of within a second.
+  else if (chosen && $('#detail').dataset.stream === chosen) close();
 }
 
 function showNow(told) {
@@ -60,7 +61,6 @@ function showNow(told) {
 function open(id) {
   chosen = id;
   refresh();
-  if (!stream(id)) return;
   const heading = $('#detail-title');
   heading.focus({ preventScroll: true });
   $('#detail').scrollIntoView({ block: 'nearest', behavior: 'smooth' });
@@ -76,6 +76,7 @@ function close() {
 
 function showDetail(known) {
   $('#detail').hidden = false;
+  $('#detail').dataset.stream = known.stream_id;
   setText($('#detail-title'), title(known));
   const state = $('#detail-state');
   setText(state, known.is_live ? 'Live' : 'Ended');
@@ -84,6 +85,7 @@ function showDetail(known) {
   $('#end').hidden = !known.is_live;
   $('#remove').hidden = known.is_live;
   $('#live').hidden = !known.is_live;
+  $('#profile').closest('label').hidden = !known.is_live;
   waveform.show(known, api);
   showFacts(known, live[chosen] ?? known);
   showSound();
@@ -91,7 +93,7 @@ function showDetail(known) {
 
 function showFacts(known, now) {
   const began = new Date(known.started * 1000).toLocaleString();
-  const archive = `${now.chunks ?? 0} segments, ${clock(now.seconds ?? 0)}`;
+  const archive = `${segments(now.chunks ?? 0)}, ${clock(now.seconds ?? 0)}`;
   const facts = [
     ['Id', known.stream_id],
     ['Began', began],
@@ -170,7 +172,7 @@ function showSound() {
   $('#live').setAttribute('aria-pressed', String(isHere && on.isLive));
   setText($('#live'), isHere && on.isLive ? 'Listening live' : 'Listen live');
   if (on?.error) note(`${sentence(on.error)}.`);
-  const [word, kind] = soundState(on, isHere);
+  const [word, kind] = soundState(on?.stream.stream_id === chosen ? on : null, isHere);
   setText($('#sound'), word);
   $('#sound').className = `chip ${kind}`;
   const known = stream(chosen);

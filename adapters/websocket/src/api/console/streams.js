@@ -6,6 +6,8 @@ const rows = new Map();
 
 export const title = (stream) => stream.name || stream.stream_id;
 
+export const segments = (count) => `${count} segment${count === 1 ? '' : 's'}`;
+
 export function formatOf({ rate, channels, codec, format }) {
   const many = { 1: 'mono', 2: 'stereo' }[channels] ?? `${channels} channels`;
   return `${rate / 1000} kHz ${many} ${format ?? codec}`;
@@ -51,7 +53,7 @@ export function showLive(live) {
     setText(row.rate, now.rate ? `${short(now.rate)}B/s` : 'nothing comes');
     row.rate.classList.toggle('soft', !now.rate);
     const lost = now.refused_bytes > 0;
-    setText(row.archive, lost ? `${short(now.refused_bytes)}B not kept` : `${now.chunks} segments`);
+    setText(row.archive, lost ? `${short(now.refused_bytes)}B not kept` : segments(now.chunks));
     row.archive.classList.toggle('error', lost);
     row.meters.forEach((meter, n) => meter.show(now.levels[2 * n] ?? -99, now.levels[2 * n + 1] ?? -99));
   }
@@ -77,12 +79,11 @@ function liveRow(stream, on) {
   const row = {
     isLive: true,
     meters,
-    listeners: cell({ class: 'numbers' }),
+    listeners: cell({ class: 'numbers named', 'data-name': 'listeners' }),
     time: cell({ class: 'numbers' }),
     rate: cell({ class: 'numbers' }),
     archive: cell({ class: 'numbers' }),
   };
-  row.listeners.title = 'Listeners';
   row.element = h('tr', {},
     names(stream),
     h('td', {}, formatOf(stream)),

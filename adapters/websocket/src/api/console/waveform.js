@@ -23,6 +23,7 @@ class StreamWaveform extends HTMLElement {
   #playhead = null;
   #asked = 0;
   #timer = null;
+  #soon = null;
 
   connectedCallback() {
     if (this.firstChild) return;
@@ -59,7 +60,7 @@ class StreamWaveform extends HTMLElement {
   /** What is known of the time line: seconds in all, and what plays, or null. */
   set playhead(seconds) {
     this.#playhead = seconds;
-    if (seconds !== null) this.#cursor = seconds;
+    if (seconds !== null && this.#soon === null) this.#cursor = seconds;
     this.#draw();
   }
 
@@ -107,6 +108,8 @@ class StreamWaveform extends HTMLElement {
 
   #seek(seconds) {
     if (!this.#data) return;
+    clearTimeout(this.#soon);
+    this.#soon = null;
     this.#cursor = Math.min(Math.max(seconds, 0), this.#data.seconds);
     this.#draw();
     this.dispatchEvent(new CustomEvent('seek', { detail: this.#cursor }));
@@ -120,6 +123,14 @@ class StreamWaveform extends HTMLElement {
     }[event.key];
     if (to !== undefined) {
       this.#cursor = Math.min(Math.max(to, 0), all);
+      // What plays follows, once the keys rest.
+      if (this.#playhead !== null) {
+        clearTimeout(this.#soon);
+        this.#soon = setTimeout(() => {
+          this.#soon = null;
+          this.#seek(this.#cursor);
+        }, 250);
+      }
       this.#draw();
     } else if (event.key === 'Enter' || event.key === ' ') this.#seek(this.#cursor);
     else if (event.key === '+' || event.key === '=') this.#zoom(0.5);
@@ -160,8 +171,8 @@ class StreamWaveform extends HTMLElement {
     this.#area.setAttribute('aria-valuetext', `${clock(this.#cursor)} of ${clock(this.#data?.seconds ?? 0)}`);
     if (!this.#data || end <= from) return;
 
-    const styles = getComputedStyle(this);
-    const colour = (name) => styles.getPropertyValue(name);
+    // Only what is computed is a colour that a canvas knows.
+    const { color: soft, accentColor: accent, borderTopColor: line } = getComputedStyle(this);
     const { step, min, max, from: first } = this.#data;
     const x = (seconds) => ((seconds - from) / (end - from)) * width;
     const y = (sample) => ((1 - sample / 32767) * height) / 2;
@@ -169,22 +180,22 @@ class StreamWaveform extends HTMLElement {
     min.forEach((low, n) => {
       const left = x(first + n * step);
       if (low === null) {
-        draw.fillStyle = colour('--line');
+        draw.fillStyle = line;
         draw.fillRect(left, height / 2 - 0.5, wide, 1);
         return;
       }
       const played = this.#playhead !== null && first + n * step < this.#playhead;
-      draw.fillStyle = colour(played ? '--accent' : '--soft');
+      draw.fillStyle = played ? accent : soft;
       const top = y(max[n]);
       draw.fillRect(left, top, wide, Math.max(y(low) - top, 1));
     });
-    const mark = (seconds, name, thick) => {
+    const mark = (seconds, colour, thick) => {
       if (seconds < from || seconds > end) return;
-      draw.fillStyle = colour(name);
+      draw.fillStyle = colour;
       draw.fillRect(Math.min(x(seconds), width - thick), 0, thick, height);
     };
-    mark(this.#cursor, '--soft', 1);
-    if (this.#playhead !== null) mark(this.#playhead, '--accent', 2);
+    mark(this.#cursor, soft, 1);
+    if (this.#playhead !== null) mark(this.#playhead, accent, 2);
   }
 }
 

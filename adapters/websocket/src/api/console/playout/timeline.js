@@ -155,6 +155,8 @@ export class Timeline {
     this.#isPlaying = true;
     this.#starved = 0;
     this.#held = 0;
+    // Who joins in the middle of a sound hears it begin softly.
+    this.#torn = true;
     return Math.max(offset, 0);
   }
 
