@@ -41,10 +41,10 @@ export async function inBrowser(test, { args = [] } = {}) {
 }
 
 /** Waits until `met()` is true. */
-export async function until(what, met) {
-  const end = Date.now() + PATIENCE;
+export async function until(what, met, patience = PATIENCE) {
+  const end = Date.now() + patience;
   while (!(await met())) {
-    assert.ok(Date.now() < end, `not within ${PATIENCE} ms: ${what}`);
+    assert.ok(Date.now() < end, `not within ${patience} ms: ${what}`);
     await new Promise((done) => setTimeout(done, 40));
   }
 }

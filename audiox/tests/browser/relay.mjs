@@ -24,13 +24,13 @@ await inBrowser(async (page, step) => {
   const sound = page.locator('#sound');
   const wave = page.locator('stream-waveform');
   const shot = async (name) => process.env.SHOTS && page.screenshot({ path: join(process.env.SHOTS, `${name}.png`), fullPage: true });
-  /** Two seconds without a gap, at this pitch. */
+  /** Two seconds without a gap, at this pitch; a busy machine may take several tries for them. */
   const hears = async (hertz) => {
     let best;
     await until(`two seconds of ${hertz} Hz`, async () => {
-      best = stretchOf(await heard(page, 4));
+      best = await heard(page);
       return best.seconds >= 2 && Math.abs(best.hertz - hertz) < hertz / 500;
-    }).catch((error) => assert.fail(`${error.message}, but ${JSON.stringify(best)}`));
+    }, 30_000).catch((error) => assert.fail(`${error.message}, but ${JSON.stringify(best)}`));
   };
   await tap(page);
 

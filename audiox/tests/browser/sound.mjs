@@ -81,14 +81,12 @@ export async function tap(page) {
   });
 }
 
-/** What was played since the last sound began, or in its last seconds. */
-export async function heard(page, seconds = 60) {
-  const { rate, samples } = await page.evaluate((wanted) => {
-    const { rate: hz, blocks } = globalThis.heard;
-    const last = blocks.slice(-Math.ceil((wanted * hz) / 16384));
-    return { rate: hz, samples: last.flatMap((block) => [...block].map((x) => Math.round(x * 32767))) };
-  }, seconds);
-  return { rate, samples: samples.map((x) => x / 32767) };
+/** The longest stretch of what was played since the last sound began; worked out in the page. */
+export function heard(page) {
+  return page.evaluate(`(${stretchOf})({
+    rate: heard.rate,
+    samples: Float32Array.from(heard.blocks.flatMap((block) => [...block])),
+  })`);
 }
 
 /** The longest stretch of a sound in which no hundredth of a second is quiet, and its pitch. */

@@ -189,40 +189,33 @@ async fn ingest(
         return Err(RelayError::Ended);
     }
     let max = api.relay.config().max_body;
-    Ok(upgrade(
-        request,
-        max,
-        move |mut socket| async move {
-            loop {
-                let message = tokio::select! {
-                    message = socket.recv() => message,
-                    () = ending.ended() => {
-                        socket.close(GOING_AWAY, "the relay stops").await;
-                        return;
-                    }
-                };
-                let Some(message) = message else {
+    Ok(upgrade(request, max, move |mut socket| async move {
+        loop {
+            let message = tokio::select! {
+                message = socket.recv() => message,
+                () = ending.ended() => {
+                    socket.close(GOING_AWAY, "the relay stops").await;
                     return;
-                };
-                let taken = match message.text() {
-                    Some("end") => stream.end().await,
-                    Some(_) => continue,
-                    None => stream.push(message.into_bytes(), None).await,
-                };
-                let mut out = Vec::new();
-                let (code, reason) = match taken {
-                    Ok(()) if stream.is_live() => continue,
-                    Ok(()) => (1000, "the stream has ended".to_owned()),
-                    Err(e) => (1008, e.to_string()),
-                };
-                let told = json!({ "error": reason }).to_string();
-                if code != 1000 {
-                    websocket::encode(Kind::Text, told.as_bytes(), &mut out);
-                    let _ = socket.send(&out).await;
                 }
-                let short: String = reason.chars().take(60).collect();
-                socket.close(code, &short).await;
+            };
+            let Some(message) = message else {
                 return;
+            };
+            let taken = match message.text() {
+                Some("end") => stream.end().await,
+                Some(_) => continue,
+                None => stream.push(message.into_bytes(), None).await,
+            };
+            let mut out = Vec::new();
+            let (code, reason) = match taken {
+                Ok(()) if stream.is_live() => continue,
+                Ok(()) => (1000, "the stream has ended".to_owned()),
+                Err(e) => (1008, e.to_string()),
+            };
+            let told = json!({ "error": reason }).to_string();
+            if code != 1000 {
+                websocket::encode(Kind::Text, told.as_bytes(), &mut out);
+                let _ = socket.send(&out).await;
             }
             let short: String = reason.chars().take(60).collect();
             socket.close(code, &short).await;

@@ -239,7 +239,7 @@ async fn outline(
 ) -> Outline {
     let (offset, format) = (meta.offset, format.clone());
     let drawn = tokio::task::spawn_blocking(move || draw(&data, offset, pcm, &format));
-    drawn.await.unwrap_or(Outline {
+    drawn.await.unwrap_or_else(|_| Outline {
         first: 0,
         steps: Box::default(),
     })
