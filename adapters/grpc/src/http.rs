@@ -8,7 +8,7 @@
 //! | `POST /api/devices/ID/ask` | asks the device for a report |
 //! | `POST /api/play` | `{"devices": ["ID", …] or "all", "sound": "NAME"}`: plays it now; what it interrupts goes on afterwards |
 //! | `POST /api/stop` | `{"devices": …}`: as the stop button |
-//! | `GET /api/events` | server-sent events: `state` as `GET /api/devices`, once a second and at each change; `levels` ten times a second |
+//! | `GET /api/events` | server-sent events: `state` as `GET /api/devices`, once a second and after changes; `levels` ten times a second |
 //! | `GET /metrics` | figures |
 //!
 //! Whatever changes something answers with what `GET /api/devices` would.
@@ -106,7 +106,15 @@ async fn tell(State(hub): State<Hub>, Extension(ending): Extension<Ending>) -> R
     let mut told: Option<(u64, Instant)> = None;
     events(ending, LEVELS_EVERY, move |events| {
         let revision = hub.revision();
-        if told.is_none_or(|(last, at)| last != revision || at.elapsed() >= STATE_EVERY) {
+        let due = told.is_none_or(|(last, at)| {
+            let pause = if last == revision {
+                STATE_EVERY
+            } else {
+                CHANGES_EVERY
+            };
+            at.elapsed() >= pause
+        });
+        if due {
             told = Some((revision, Instant::now()));
             events.push("state", json!(hub.snapshot()));
         }
@@ -286,5 +294,7 @@ impl MetricsSource for Figures {
 
 const LEVELS_EVERY: Duration = Duration::from_millis(100);
 const STATE_EVERY: Duration = Duration::from_secs(1);
+/// Hundreds of devices change all the time, and a page shows them all.
+const CHANGES_EVERY: Duration = Duration::from_millis(190);
 /// Below this a meter is empty.
 const FLOOR: f32 = -99.0;

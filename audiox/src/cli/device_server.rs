@@ -130,8 +130,8 @@ pub(super) fn run(args: DeviceServerArgs, mut output: Output) -> Result<(), Fail
             break;
         }
         thread::sleep(LOOK_EVERY);
-        let now = hub.snapshot();
-        followed = output.statistics(|| line(&now, elapsed), || figures(&now));
+        let line = || line(&hub.snapshot(), elapsed);
+        followed = output.statistics(line, || figures(&hub.snapshot()));
     }
     let last = hub.snapshot();
     server.stop().map_err(audiox::Error::from)?;

@@ -105,6 +105,35 @@ fn a_stream_from_the_network_is_a_sound() {
     stopped(server);
 }
 
+#[cfg(all(feature = "devices", target_os = "linux"))]
+#[test]
+fn a_microphone_is_a_sound() {
+    use super::virtual_devices::VirtualDevices;
+
+    let (devices, folder) = (VirtualDevices::start(), Folder::new());
+    let config = "[sounds]\nhall = 'mic:mic,buffer=1920'\n[[modes]]\nsound = 'hall'\n";
+    std::fs::write(folder.path("devices.toml"), config).unwrap();
+    let file = folder.at("devices.toml");
+    let args = [
+        "device-server",
+        "--listen=127.0.0.1:0",
+        "--http=off",
+        "--config",
+    ];
+    let (server, ports) = Running::listening_in(devices.env(), &[&args[..], &[&file]].concat());
+    let tone = "tone:440,channels=2,rate=48000";
+    let voice = devices.run(&["send", tone, "--to", "speaker:voice,buffer=1920"]);
+    let heard = folder.at("heard.wav");
+    let steps = "until connected, play, until start, wait 3s, stop, until end";
+    device(ports[0], &["--to", &heard, "--do", steps]).clean();
+    voice.interrupt();
+    voice.wait();
+    let data = super::support::data(&heard);
+    let second = &data[data.len() - 2 * 54_000..data.len() - 2 * 6_000];
+    assert!((pitch(second) - 440.0).abs() < 3.0, "{}", pitch(second));
+    stopped(server);
+}
+
 #[test]
 fn encrypted_and_with_a_token_it_is_for_those_who_have_it() {
     let folder = Folder::new();

@@ -136,7 +136,7 @@ impl Running {
     }
 
     /// The same with variables of its environment.
-    #[cfg(feature = "relay")]
+    #[cfg(any(feature = "grpc", feature = "relay"))]
     pub(crate) fn listening_in(
         env: impl IntoIterator<Item = (&'static str, PathBuf)>,
         args: &[&str],

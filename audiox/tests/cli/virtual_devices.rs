@@ -98,7 +98,7 @@ impl VirtualDevices {
     }
 
     /// What a program has to know to find the devices.
-    fn env(&self) -> [(&'static str, PathBuf); 2] {
+    pub(crate) fn env(&self) -> [(&'static str, PathBuf); 2] {
         [
             ("ALSA_CONFIG_PATH", self.folder.path("asound.conf")),
             (
