@@ -33,8 +33,8 @@ pub struct ClientConfig {
     pub trust: Option<String>,
     /// What the battery is at first; 1 by default.
     pub battery: f32,
-    /// How long to wait before trying again, the first time; twice as long each time after, up to
-    /// 5 s. 250 ms by default.
+    /// How long to wait before trying again, the first time, give or take a quarter that depends on
+    /// the name; twice as long each time after, up to 5 s. 250 ms by default, 60 s at most.
     pub retry: Duration,
 }
 
@@ -301,7 +301,7 @@ impl Dial {
             endpoint,
             id: config.id.parse().map_err(bad_id)?,
             token: token.transpose()?,
-            retry: config.retry,
+            retry: config.retry.min(LONGEST_RETRY),
         })
     }
 }
@@ -312,6 +312,7 @@ fn lock(state: &Mutex<ClientState>) -> std::sync::MutexGuard<'_, ClientState> {
 }
 
 const CONNECT: Duration = Duration::from_secs(5);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

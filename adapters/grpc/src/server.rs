@@ -115,8 +115,7 @@ impl DeviceServer {
             config.limits.devices,
         )?;
         let cannot = format!("cannot listen on {}", config.bind);
-        let listener = TcpListener::bind(config.bind).map_err(Error::io(&cannot))?;
-        listener.set_nonblocking(true).map_err(Error::io(&cannot))?;
+        let listener = accept::listen(config.bind).map_err(Error::io(&cannot))?;
         Ok(Self {
             local: listener.local_addr().unwrap_or(config.bind),
             listener,

@@ -52,7 +52,12 @@ impl Device {
     }
 
     pub(super) async fn run(mut self) {
-        let mut pause = self.dial.retry;
+        // A fleet that lost its server does not come back all at once.
+        let first = self
+            .dial
+            .retry
+            .mul_f64(0.75 + 0.5 * share(self.dial.id.as_bytes()));
+        let mut pause = first;
         loop {
             let began = Instant::now();
             let over = self.connected().await;
@@ -69,7 +74,7 @@ impl Device {
                 Over::Lost(reason) => {
                     (self.on)(Update::Disconnected { reason });
                     if began.elapsed() > STEADY {
-                        pause = self.dial.retry;
+                        pause = first;
                     }
                     if !self.away(Some(pause)).await {
                         return;
@@ -327,6 +332,14 @@ fn explain(status: &Status) -> String {
         "" => status.code().to_string(),
         message => message.to_owned(),
     }
+}
+
+/// Where between 0 and 1 a name falls, by its hash.
+fn share(name: &[u8]) -> f64 {
+    use std::hash::Hasher;
+    let mut hasher = std::hash::DefaultHasher::new();
+    hasher.write(name);
+    hasher.finish() as f64 / u64::MAX as f64
 }
 
 /// What an error comes from, which says more than it does itself.
