@@ -73,12 +73,19 @@ want_python() {
         packages+=(python3-grpcio python3-grpc-tools libopus0)
 }
 
+# Peers of the benches.
+want_bench_peers() {
+    /usr/bin/python3 -c 'import flask_socketio, eventlet' 2>/dev/null ||
+        packages+=(python3 python3-flask-socketio python3-eventlet)
+}
+
 case $profile in
 base) want_base ;;
+bench) want_base; want_peers; want_bench_peers ;;
 test) want_base; want_peers; want_virtual_devices; want_browser; want_python ;;
 lint | fuzz) want_base; want_compiler g++ c++ c++ ;;
 *)
-    say "no profile '$profile'; there are base, test, lint and fuzz"
+    say "no profile '$profile'; there are base, test, bench, lint and fuzz"
     exit 2
     ;;
 esac

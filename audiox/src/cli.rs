@@ -1,5 +1,7 @@
 //! The command line: what is asked for, and what is told about it.
 
+#[cfg(feature = "relay")]
+mod bench;
 mod compare;
 mod config;
 #[cfg(feature = "grpc")]
@@ -99,6 +101,8 @@ enum Command {
     Compare(compare::CompareArgs),
     Replay(replay::ReplayArgs),
     Doctor(doctor::DoctorArgs),
+    #[cfg(feature = "relay")]
+    Bench(bench::BenchArgs),
 }
 
 /// Runs the command and says how it went.
@@ -142,6 +146,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Compare(args) => compare::run(args, &Output::new(mode)),
         Command::Replay(args) => replay::run(args, &Output::new(mode)),
         Command::Doctor(args) => doctor::run(args, Output::new(mode)),
+        #[cfg(feature = "relay")]
+        Command::Bench(args) => bench::run(args, Output::new(mode)),
     }
 }
 

@@ -23,6 +23,8 @@ pub mod client;
 mod error;
 mod feed;
 mod format;
+#[cfg(feature = "load")]
+pub mod load;
 mod memory;
 mod metrics;
 pub mod packet;

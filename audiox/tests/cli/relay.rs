@@ -435,3 +435,28 @@ fn relays_that_are_none_and_odd_wishes_are_told() {
         assert!(ended.err.contains(told), "{args:?}: {}", ended.err);
     }
 }
+
+#[test]
+fn a_load_of_listeners_hears_every_packet() {
+    for transport in ["socketio", "websocket"] {
+        let args = [
+            "bench",
+            "relay",
+            "--listeners",
+            "40",
+            "--duration",
+            "1s",
+            "--json",
+        ];
+        let args = [&args[..], &["--transport", transport]].concat();
+        let told = Running::start(&args).wait().summary();
+        assert_eq!(
+            (&told["joined"], &told["failed"]),
+            (&json!(40), &json!(0)),
+            "{told}"
+        );
+        assert_eq!(told["heard_percent"], 100.0, "{told}");
+        assert!(told["sent"].as_u64() > Some(20), "{told}");
+    }
+    audiox(&["bench", "relay", "http://127.0.0.1:9"]).fails(1, "127.0.0.1:9");
+}

@@ -31,7 +31,7 @@ impl RelayUrl {
     }
 
     /// Name or address alone, without brackets, and the port.
-    pub(super) fn host(&self) -> (&str, u16) {
+    pub(crate) fn host(&self) -> (&str, u16) {
         let usual = if self.is_tls { 443 } else { 80 };
         let (host, port) = match self.authority.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, port.parse().unwrap_or(usual)),
