@@ -20,9 +20,11 @@ ci: ## what continuous integration runs: test, then lint
 	@.ci/run
 
 bench: ## all criterion benches (quiet machine, long); BENCHMARKS.md says how to read them
+	@scripts/bootstrap.sh bench
 	cargo bench -p audiox-benches
 
 bench-quick: ## the same benches, a rough figure each
+	@scripts/bootstrap.sh bench
 	cargo bench -p audiox-benches -- --quick
 
 fuzz: ## every fuzz target for FUZZ_SECONDS (60) seconds

@@ -7,6 +7,7 @@
 #   test   base + cargo-nextest, ffmpeg and GStreamer (peers of the interop tests), PulseAudio
 #          (virtual sound devices), grpcio for Python (a device of the gRPC server), Chromium,
 #          Node.js and playwright-core (tests of the pages)
+#   bench  base + the peers that benches have beside them
 #   lint   base + rustfmt, clippy, a C++ compiler (the fuzz targets must build)
 #   fuzz   base + cargo-fuzz and a C++ compiler
 #
