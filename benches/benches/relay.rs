@@ -170,16 +170,19 @@ fn ours() -> (Runtime, SocketAddr) {
 fn socketioxide_room() -> (Runtime, SocketAddr) {
     let runtime = threads();
     let (layer, io) = SocketIo::new_layer();
-    io.ns("/", async |socket: SocketRef| {
+    // What is registered by an asynchronous handler may come after the client's first event.
+    io.ns("/", |socket: SocketRef| {
         socket.on(
             "join_stream",
-            async |socket: SocketRef, Data(data): Data<Value>| {
+            |socket: SocketRef, Data(data): Data<Value>| {
                 let id = data["stream_id"].as_str().unwrap_or_default().to_owned();
                 socket.join(id.clone());
                 let joined = json!({"stream_id": id, "is_live": true, "chunks": []});
                 let _ = socket.emit("joined", &joined);
+                std::future::ready(())
             },
         );
+        std::future::ready(())
     });
     let app = Router::new()
         .route("/api/streams", post(async || r#"{"stream_id":"bench"}"#))

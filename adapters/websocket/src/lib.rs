@@ -6,7 +6,7 @@
 //!
 //! - senders may keep one request open, or use a WebSocket (`/api/streams/<id>/ingest`);
 //! - listeners may use a plain WebSocket (`/api/streams/<id>/listen`, see [`packet`]) or HTTP
-//!   (`/api/streams/<id>/live.wav`), and may begin in the past and slide into the present.
+//!   (`/api/streams/<id>/live.wav`, `live.ogg`), and may begin in the past and slide into the present.
 //!
 //! # Who waits for whom
 //! A sender's bytes go to the listeners at once, and then to the archive; the sender is answered
@@ -27,6 +27,7 @@ mod format;
 pub mod load;
 mod memory;
 mod metrics;
+mod ogg;
 pub mod packet;
 mod relay;
 mod stream;
@@ -35,5 +36,6 @@ mod when;
 
 pub use error::RelayError;
 pub use memory::MemoryArchive;
+pub use ogg::{OggEncoder, OggFactory};
 pub use relay::{Relay, RelayConfig, StreamInfo};
 pub use when::When;

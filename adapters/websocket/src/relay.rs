@@ -13,11 +13,11 @@ use audiox_core::time::MediaTime;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use crate::RelayError;
 use crate::stream::{self, Stream, wall};
+use crate::{OggFactory, RelayError};
 
-/// Limits of a [`Relay`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Limits of a [`Relay`], and what it is made with.
+#[derive(Clone)]
 pub struct RelayConfig {
     /// Live streams at a time; 1 024 by default.
     pub max_live: usize,
@@ -28,6 +28,19 @@ pub struct RelayConfig {
     pub idle: Duration,
     /// Bytes that wait for a listener before the oldest are dropped; 1 MiB by default.
     pub listener_bytes: usize,
+    /// Makes Ogg Opus of streams, for `live.ogg`; none by default.
+    pub ogg: Option<OggFactory>,
+}
+
+impl fmt::Debug for RelayConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RelayConfig")
+            .field("max_live", &self.max_live)
+            .field("max_body", &self.max_body)
+            .field("idle", &self.idle)
+            .field("listener_bytes", &self.listener_bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for RelayConfig {
@@ -37,6 +50,7 @@ impl Default for RelayConfig {
             max_body: 16 << 20,
             idle: Duration::from_secs(3_600),
             listener_bytes: 1 << 20,
+            ogg: None,
         }
     }
 }

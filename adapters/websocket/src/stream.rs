@@ -19,6 +19,7 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::RelayError;
+use crate::ogg::Station;
 use crate::packet::{self, Header};
 
 /// What listeners that are not on Socket.IO are sent.
@@ -56,6 +57,8 @@ pub(crate) struct Stream {
     pub(crate) events: Fanout<Arc<Outgoing>>,
     /// What all others are sent.
     pub(crate) items: Fanout<Item>,
+    /// Its encoding as Ogg Opus.
+    pub(crate) station: Station,
     state: Mutex<State>,
     /// Segments that were announced.
     stored: Mutex<BTreeSet<u64>>,
@@ -132,6 +135,7 @@ impl Stream {
             id: record.id.clone(),
             events: Fanout::new(),
             items: Fanout::new(),
+            station: Station::default(),
             state: Mutex::new(State {
                 keep,
                 offset: u64::try_from(at.0).unwrap_or(0).saturating_mul(frame),

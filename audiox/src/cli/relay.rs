@@ -228,6 +228,10 @@ fn options(args: &RelayArgs) -> Result<RelayOptions, Failure> {
             max_body: usize::try_from(args.max_body).unwrap_or(usize::MAX),
             idle: args.idle,
             listener_bytes: usize::try_from(args.listener_buffer).unwrap_or(usize::MAX),
+            #[cfg(feature = "opus")]
+            ogg: Some(audiox::relay::ogg_encoders()),
+            #[cfg(not(feature = "opus"))]
+            ogg: None,
         },
         retention: RetentionPolicy {
             streams: Retention {

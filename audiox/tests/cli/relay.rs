@@ -332,7 +332,7 @@ fn a_file_goes_through_a_relay_and_comes_out_the_same() {
     let said = (&told["frames"], &told["left_out"]);
     assert_eq!(said, (&json!(72_000), &json!(0)));
     let live = live.wait().summary()["frames"].as_u64().unwrap();
-    assert!((1_000..72_000).contains(&live), "{live}");
+    assert!((1_000..=72_000).contains(&live), "{live}");
     assert!(data(folder.at("all.wav")) == sent);
     assert!(sent.ends_with(&data(folder.at("live.wav"))));
     // And a part of it, now that it is over.
@@ -459,4 +459,33 @@ fn a_load_of_listeners_hears_every_packet() {
         assert!(told["sent"].as_u64() > Some(20), "{told}");
     }
     audiox(&["bench", "relay", "http://127.0.0.1:9"]).fails(1, "127.0.0.1:9");
+}
+
+#[cfg(feature = "opus")]
+#[test]
+fn a_live_stream_is_heard_as_ogg_opus_by_a_foreign_player() {
+    let folder = Folder::new();
+    let (_relay, url) = relay(&folder);
+    let mut sending = Running::start(&["send", "tone:440,length=4s", "--to", &url, "--json"]);
+    let stream = sending.event("stream")["stream_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    // The second begins in the middle.
+    let heard = ["first.wav", "second.wav"].map(|name| {
+        std::thread::sleep(Duration::from_millis(700));
+        let from = format!("{url}/api/streams/{stream}/live.ogg");
+        let to = folder.at(name);
+        let args = ["-v", "error", "-y", "-i", &from, "-c:a", "pcm_s16le", &to];
+        let ffmpeg = std::process::Command::new("ffmpeg").args(args).spawn();
+        (ffmpeg.expect("ffmpeg: scripts/bootstrap.sh test"), to)
+    });
+    assert_eq!(sending.wait().code, 0);
+    for (mut ffmpeg, file) in heard {
+        assert!(ffmpeg.wait().unwrap().success());
+        let heard = crate::heard::heard(&file);
+        assert!(heard.tone.len() > 48_000, "{}", heard.tone.len());
+        let (frequency, _) = crate::heard::periods(&heard.tone, 440.0);
+        assert!((frequency - 440.0).abs() < 0.5, "{frequency}");
+    }
 }

@@ -21,6 +21,7 @@ use super::Api;
 use super::http::{described, stream_id};
 use crate::access::{self, Role};
 use crate::feed::{Fed, Feed};
+use crate::ogg::Station;
 use crate::stream::Stream;
 use crate::when::When;
 use crate::{RelayError, packet, wav};
@@ -30,6 +31,7 @@ pub(super) fn routes(api: Api) -> Router {
         .route("/api/streams/{id}/listen", get(listen))
         .route("/api/streams/{id}/ingest", get(ingest))
         .route("/api/streams/{id}/live.wav", get(live_wav))
+        .route("/api/streams/{id}/live.ogg", get(live_ogg))
         .route("/api/streams/{id}/audio.wav", get(stored_wav))
         .route("/api/streams/{id}/audio.raw", get(stored_raw))
         .with_state(api)
@@ -236,6 +238,26 @@ async fn live_wav(
     let feed = Feed::new(&api.relay, &stream, from).await?;
     let head = wav::header(&stream.format, None)?;
     Ok(body("audio/wav", Some(head), feed, &stream.format))
+}
+
+async fn live_ogg(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Query(part): Query<Part>,
+    headers: HeaderMap,
+) -> Result<Response, RelayError> {
+    let stream = api.relay.stream(&stream_id(&id)?)?;
+    api.may_listen(&stream, &headers, &part)?;
+    if !stream.is_live() {
+        return Err(RelayError::Ended);
+    }
+    let tuned = Station::tune(&api.relay, &stream).await?;
+    let pages = futures_util::stream::unfold(tuned, async |mut tuned| {
+        let page = tuned.next().await?;
+        Some((Ok::<_, Infallible>(page), tuned))
+    });
+    let kind = [(CONTENT_TYPE, "audio/ogg")];
+    Ok((kind, Body::from_stream(pages)).into_response())
 }
 
 async fn stored_wav(
