@@ -55,7 +55,7 @@ enum How {
 
 pub(super) fn run(args: BenchArgs, mut output: Output) -> Result<(), Failure> {
     let What::Relay(args) = args.what;
-    super::relay::raise_file_limit(args.listeners as u64 * 2 + 512);
+    super::files::raise_limit(args.listeners as u64 * 2 + 512);
     let own = match &args.relay {
         Some(_) => None,
         None => Some(OwnRelay::start(&args)?),

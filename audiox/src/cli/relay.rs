@@ -337,34 +337,6 @@ fn text(last: &Value) -> String {
     lines.join("\n")
 }
 
-<<<<<<< HEAD
-=======
-/// Lets the process have `wanted` files; tells how many it may have, where that is fewer.
-#[cfg(unix)]
-pub(super) fn raise_file_limit(wanted: u64) -> Option<u64> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let now = getrlimit(Resource::Nofile);
-    if now.current.is_none_or(|n| n >= wanted) {
-        return None;
-    }
-    let most = now.maximum.map_or(wanted, |m| m.min(wanted));
-    let raised = Rlimit {
-        current: Some(most),
-        ..now
-    };
-    let got = match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => most,
-        Err(_) => now.current.unwrap_or(0),
-    };
-    (got < wanted).then_some(got)
-}
-
-#[cfg(not(unix))]
-pub(super) fn raise_file_limit(_wanted: u64) -> Option<u64> {
-    None
-}
-
->>>>>>> 5e6324d (Put listeners by the thousand on a relay: a command, and a bench beside its peers)
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Files that a relay has beside its connections.
 const SPARE_FILES: u64 = 512;
