@@ -26,6 +26,9 @@
 //! Errors are `{"error": …}`: 404 for what is not known, 400 for what is wrong or over, 401
 //! without the right token, 413 for too much at once, 507 where the archive has no room.
 //!
+//! A page, which cannot give a WebSocket a header, gives its token as one of two protocols, `audiox`
+//! and `bearer.TOKEN`, with what no protocol may have in it written as in URLs (`%2F`).
+//!
 //! Socket.IO: `join_stream` `{"stream_id"}` is answered by `joined` `{"stream_id", "is_live",
 //! "chunks"}` and then `audio_data` `{"stream_id", "data"}` with the bytes of each packet, and
 //! `new_chunk` `{"chunk_id"}` after a segment is stored; or by `error` `{"message"}`.

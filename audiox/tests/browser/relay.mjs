@@ -71,6 +71,12 @@ await inBrowser(async (page, step) => {
     await shot('2-live');
   });
 
+  await step('an address that can be kept', async () => {
+    assert.ok(page.url().endsWith(`#${id}`), page.url());
+    await page.reload();
+    await page.locator('#detail-title').getByText('A tone').waitFor();
+  });
+
   await step('the waveform', async () => {
     await until('something drawn', () => wave.evaluate((w) => w.drawn > 50));
     const painted = await wave.locator('canvas').evaluate((canvas) => {

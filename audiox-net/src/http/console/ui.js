@@ -40,7 +40,7 @@ export function askToken(reason, mayCancel = false) {
         h('h2', { id: 'token-title' }, 'Access token'),
         h('p', { class: 'hint' }, 'This page is protected. Ask whoever runs it for a token.'),
         h('label', {}, 'Token', input),
-        h('p', { class: 'error', role: 'alert' }, reason),
+        h('p', { class: 'error', role: 'alert' }, sentence(reason)),
         h('footer', {},
           ...(mayCancel ? [h('button', { type: 'button', onclick: () => dialog.close('cancel') }, 'Cancel')] : []),
           h('button', { class: 'primary' }, 'Sign in'))));

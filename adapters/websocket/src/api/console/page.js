@@ -14,7 +14,8 @@ const waveform = $('#waveform');
 let streams = [];
 let more = 0;
 let live = {};
-let chosen = null;
+/** The stream whose details are shown; also what stands behind # in the address. */
+let chosen = location.hash.slice(1) || null;
 let listening = null;
 let publishing = null;
 
@@ -58,8 +59,13 @@ function showNow(told) {
   if (now) showFacts(stream(chosen), now);
 }
 
-function open(id) {
+function choose(id) {
   chosen = id;
+  history.replaceState(null, '', id ? `#${id}` : location.pathname);
+}
+
+function open(id) {
+  choose(id);
   refresh();
   const heading = $('#detail-title');
   heading.focus({ preventScroll: true });
@@ -68,7 +74,7 @@ function open(id) {
 
 function close() {
   stop();
-  chosen = null;
+  choose(null);
   $('#detail').hidden = true;
   waveform.show(null, api);
   refresh();
@@ -388,7 +394,7 @@ creatorForm.addEventListener('submit', async (event) => {
     });
     creator.close();
     say(`It is there and waits for a sender: ${id}`);
-    chosen = id;
+    choose(id);
   } catch (error) {
     setText($('#creator-error'), sentence(error.message));
   }
