@@ -326,6 +326,29 @@ mod tests {
     }
 
     #[test]
+    fn an_outline_is_made_of_any_bytes() {
+        let wanted = r#"{"rate": 8000, "channels": 3, "format": "s24be"}"#;
+        let wanted: crate::format::Wanted = serde_json::from_str(wanted).unwrap();
+        let format = wanted.format().unwrap();
+        let Coding::Pcm(pcm) = format.coding else {
+            panic!("it is PCM");
+        };
+        let data: Vec<u8> = (0..2_000u32).map(|n| (n * 89) as u8).collect();
+        for len in [0, 1, 8, 9, 10, 720, 1_999, 2_000] {
+            for offset in (0..30).chain([700, 719, 720, 721, u64::MAX / 2]) {
+                let drawn = draw(&data[..len], offset, pcm, &format);
+                let start = offset.div_ceil(9);
+                let skipped = (start * 9 - offset) as usize;
+                let frames = len.saturating_sub(skipped) as u64 / 9;
+                let steps = (start % 80 + frames).div_ceil(80);
+                let steps = if frames == 0 { 0 } else { steps };
+                assert_eq!(drawn.steps.len() as u64, steps, "{len} bytes at {offset}");
+                assert_eq!(drawn.first, start / 80);
+            }
+        }
+    }
+
+    #[test]
     fn a_view_has_no_more_points_than_asked_for_and_no_finer_ones_than_there_are() {
         let view = |from, to, points| View::new(from, to, 441, points);
         let all = view(0, 441 * 5_000, Some(1_000));

@@ -204,7 +204,7 @@ function showLatency(on, all) {
     return;
   }
   const { state, stats } = on;
-  const gaps = stats.events ? ` · ${stats.events} gaps` : '';
+  const gaps = stats.events ? ` · ${stats.events} gap${stats.events === 1 ? '' : 's'}` : '';
   if (!on.isLive) {
     setText(text, `${clock(Math.max(all - state.at, 0))} before the end${gaps}`);
     return;
