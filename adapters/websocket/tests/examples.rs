@@ -33,7 +33,25 @@ fn relay_serves_its_page_and_a_tone() {
         let streams = ask("/api/streams");
         streams.contains("\"name\":\"440 Hz\"") && !streams.contains("\"seconds\":0.0")
     });
-    relay.kill().unwrap();
-    relay.wait().unwrap();
-    assert!(is_heard);
+    // And the smallest listener hears it.
+    let streams = ask("/api/streams");
+    let id = streams.split('"').nth(1).unwrap_or_default();
+    let listener = test.ancestors().nth(2).unwrap().join("examples/listener");
+    let mut listener = Command::new(listener)
+        .args([&format!("http://{at}/{id}"), "start"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut heard = vec![0; 20_000];
+    let is_whole = listener.stdout.take().unwrap().read_exact(&mut heard);
+    for mut child in [relay, listener] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(is_heard && is_whole.is_ok());
+    let sine = |n: usize| (n as f64 * 440.0 / 44_100.0 * std::f64::consts::TAU).sin();
+    for (n, sample) in heard.chunks_exact(2).enumerate() {
+        let sample = f64::from(i16::from_le_bytes([sample[0], sample[1]]));
+        assert!((sample - sine(n) * 9_000.0).abs() < 2.0, "frame {n}");
+    }
 }
