@@ -129,6 +129,33 @@ fn formats_names_and_tokens_go_along() {
 }
 
 #[test]
+fn an_encrypted_relay_is_trusted_by_its_certificate() {
+    let mut server = Server::start();
+    server.encrypt();
+    let url = server.url().replace("http", "https");
+    let with = |stream: &str, trust: Option<&String>| Connect {
+        trust: trust.cloned(),
+        ..Connect::new(format!("{url}{stream}").parse().unwrap())
+    };
+    let publish = |trust| {
+        Publisher::start(PublisherConfig::new(
+            with("", trust),
+            StoredFormat::default(),
+        ))
+    };
+    assert!(publish(None).is_err());
+    let publisher = publish(server.certificate.as_ref()).unwrap();
+    let stream = format!("/{}", publisher.stream());
+    let listen = |trust| Listener::start(ListenerConfig::new(with(&stream, trust)));
+    assert!(listen(None).is_err());
+    let listener = listen(server.certificate.as_ref()).unwrap();
+    let sent = pcm(0, 5_000);
+    publisher.send(Bytes::from(sent.clone())).unwrap();
+    publisher.end().unwrap();
+    assert!(heard(listener) == (0, sent, 0));
+}
+
+#[test]
 fn what_cannot_be_is_told() {
     let server = Server::start();
     let wrong = Listener::start(ListenerConfig::new(connect(&server, ""))).unwrap_err();

@@ -6,7 +6,9 @@ use audiox_net::http::Token;
 use audiox_websocket::RelayConfig;
 use audiox_websocket::access::Roles;
 
-use crate::support::{Server, archive, pcm};
+use tokio_tungstenite::tungstenite;
+
+use crate::support::{Server, archive, pcm, until};
 
 #[test]
 fn a_stream_is_made_fed_ended_listed_and_read_back() {
@@ -223,4 +225,35 @@ fn tokens_are_for_what_they_are_for() {
     let link = format!("GET /api/streams/{id}/live.wav?listen={given}");
     assert_eq!(ask(&link, "").0, 200);
     assert_eq!(ask(&link.replace(given, "0000"), "").0, 401);
+}
+
+#[test]
+fn listeners_that_come_and_go_leave_nothing_behind() {
+    let server = Server::start();
+    let id = server.create("");
+    for round in 0..5 {
+        let mut sockets: Vec<_> = (0..40)
+            .map(|n| {
+                let path = match n % 2 {
+                    0 => format!("/api/streams/{id}/listen"),
+                    _ => "/socket.io/?EIO=4&transport=websocket".to_owned(),
+                };
+                server.socket(&path)
+            })
+            .collect();
+        for socket in sockets.iter_mut().skip(1).step_by(2) {
+            let join = format!("42[\"join_stream\",{{\"stream_id\":\"{id}\"}}]");
+            for said in ["40".to_owned(), join] {
+                socket.send(tungstenite::Message::text(said)).unwrap();
+            }
+        }
+        let listeners = || {
+            let info = server.relay.info(&id).unwrap();
+            info.listeners + info.other_listeners
+        };
+        until(|| listeners() == 40);
+        server.post(&id, &pcm(round * 1_000, 1_000));
+        drop(sockets);
+        until(|| listeners() == 0);
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audiox_core::store::{Archive, SegmentKey, SegmenterConfig, StreamId};
-use audiox_net::http::{Access, HttpConfig, HttpServer};
+use audiox_net::http::{Access, HttpConfig, HttpServer, Tls};
 use audiox_websocket::access::Roles;
 use audiox_websocket::{MemoryArchive, Relay, RelayConfig, api};
 use serde_json::Value;
@@ -22,6 +22,8 @@ pub(crate) struct Server {
     pub(crate) runtime: Runtime,
     at: SocketAddr,
     roles: Arc<Roles>,
+    tls: Tls,
+    pub(crate) certificate: Option<String>,
     serving: Option<(oneshot::Sender<()>, tokio::task::JoinHandle<()>)>,
 }
 
@@ -50,6 +52,8 @@ impl Server {
             runtime,
             at: SocketAddr::from(([127, 0, 0, 1], 0)),
             roles: Arc::new(roles),
+            tls: Tls::Off,
+            certificate: None,
             serving: None,
         };
         server.serve();
@@ -61,10 +65,12 @@ impl Server {
         let (app, io) = api::app(&self.relay, self.roles.clone());
         let config = HttpConfig {
             access: Access::open(),
+            tls: self.tls.clone(),
             ..HttpConfig::new(self.at)
         };
         let server = HttpServer::bind(config, app).unwrap();
         self.at = server.local_addr();
+        self.certificate = server.certificate().map(str::to_owned);
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = self.runtime.spawn(async move {
             let stopped = async {
@@ -74,6 +80,15 @@ impl Server {
             server.run(stopped).await.unwrap();
         });
         self.serving = Some((stop, serving));
+    }
+
+    /// Serves with a certificate of its own from now on.
+    pub(crate) fn encrypt(&mut self) {
+        self.stop_serving();
+        self.tls = Tls::SelfSigned {
+            names: vec!["127.0.0.1".to_owned()],
+        };
+        self.serve();
     }
 
     /// Is away, while the relay goes on.
