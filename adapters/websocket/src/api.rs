@@ -16,6 +16,14 @@
 //! | `GET /api/time` | `{"now": seconds since 1970}` |
 //! | `GET /` | a page that shows, plays and publishes streams |
 //!
+//! Audio by HTTP, each with `?from=` (see [`When`](crate::When)):
+//!
+//! | call | answer |
+//! | --- | --- |
+//! | `GET /api/streams/<id>/live.wav` | what is live, as WAV without a length |
+//! | `GET /api/streams/<id>/live.ogg` | what is live from now on, as Ogg Opus |
+//! | `GET /api/streams/<id>/audio.wav`, `.ogg`, `.raw`, also with `&to=` | a part of what there is by now |
+//!
 //! A body of known length is one packet, whatever its length. One without (chunked transfer) is
 //! taken as it comes, for as long as it comes.
 //!

@@ -28,6 +28,12 @@ pub trait OggEncoder: Send {
     /// # Errors
     /// Why it cannot go on.
     fn push(&mut self, frames: &[u8]) -> Result<Bytes, String>;
+
+    /// Ends the stream, and gives its last pages.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    fn finish(self: Box<Self>) -> Result<Bytes, String>;
 }
 
 /// Makes an encoder for a stream's format, or says why there is none.
@@ -56,14 +62,11 @@ pub(crate) struct Tuned {
 impl Station {
     /// Listens to `stream`; begins to encode it where nobody else does.
     pub(crate) async fn tune(relay: &Relay, stream: &Arc<Stream>) -> Result<Tuned, RelayError> {
-        let factory = relay.config().ogg.clone().ok_or_else(|| {
-            RelayError::Request("this relay has no Opus; take live.wav".to_owned())
-        })?;
         let there = stream.station.now().as_ref().and_then(Weak::upgrade);
         let on_air = match there {
             Some(on_air) => on_air,
             None => {
-                let encoder = factory(&stream.format).map_err(RelayError::Request)?;
+                let encoder = encoder(relay, stream)?;
                 let feed = Feed::new(relay, stream, When::Live).await?;
                 let on_air = Arc::new(OnAir {
                     head: encoder.head(),
@@ -107,6 +110,15 @@ impl Drop for Tuned {
     }
 }
 
+/// An encoder for a stream.
+pub(crate) fn encoder(relay: &Relay, stream: &Stream) -> Result<Box<dyn OggEncoder>, RelayError> {
+    let factory =
+        relay.config().ogg.as_ref().ok_or_else(|| {
+            RelayError::Request("this relay has no Opus; take the WAV".to_owned())
+        })?;
+    factory(&stream.format).map_err(RelayError::Request)
+}
+
 /// Encodes until nobody listens any more, or the stream ends.
 async fn encode(on_air: Weak<OnAir>, mut encoder: Box<dyn OggEncoder>, mut feed: Feed) {
     loop {
@@ -120,6 +132,10 @@ async fn encode(on_air: Weak<OnAir>, mut encoder: Box<dyn OggEncoder>, mut feed:
             Ok(Ok(Some(Fed::Frames(_, frames)))) => frames,
             Ok(Ok(Some(Fed::Stored(_)))) => continue,
             Ok(Ok(None) | Err(_)) => {
+                if let Ok(last) = encoder.finish() {
+                    let len = last.len();
+                    on_air.pages.publish(&last, len);
+                }
                 on_air.pages.close();
                 return;
             }

@@ -94,6 +94,11 @@ impl OggEncoder for Live {
         }
         Ok(self.pages.take())
     }
+
+    fn finish(self: Box<Self>) -> Result<Bytes, String> {
+        self.sink.finish().map_err(|e| e.to_string())?;
+        Ok(self.pages.take())
+    }
 }
 
 /// A page costs 27 bytes and more.

@@ -481,6 +481,15 @@ fn a_live_stream_is_heard_as_ogg_opus_by_a_foreign_player() {
         (ffmpeg.expect("ffmpeg: scripts/bootstrap.sh test"), to)
     });
     assert_eq!(sending.wait().code, 0);
+    // All of it, and a part, when it is over; to the frame.
+    for (query, frames) in [("", 192_000), ("?from=1s&to=2500ms", 72_000)] {
+        let from = format!("{url}/api/streams/{stream}/audio.ogg{query}");
+        let to = folder.at("stored.wav");
+        let args = ["-v", "error", "-y", "-i", &from, "-c:a", "pcm_s16le", &to];
+        let ffmpeg = std::process::Command::new("ffmpeg").args(args).status();
+        assert!(ffmpeg.unwrap().success());
+        assert_eq!(data(&to).len(), frames * 2, "{query}");
+    }
     for (mut ffmpeg, file) in heard {
         assert!(ffmpeg.wait().unwrap().success());
         let heard = crate::heard::heard(&file);

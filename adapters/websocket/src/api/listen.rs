@@ -21,7 +21,7 @@ use super::Api;
 use super::http::{described, stream_id};
 use crate::access::{self, Role};
 use crate::feed::{Fed, Feed};
-use crate::ogg::Station;
+use crate::ogg::{self, OggEncoder, Station};
 use crate::stream::Stream;
 use crate::when::When;
 use crate::{RelayError, packet, wav};
@@ -33,6 +33,7 @@ pub(super) fn routes(api: Api) -> Router {
         .route("/api/streams/{id}/live.wav", get(live_wav))
         .route("/api/streams/{id}/live.ogg", get(live_ogg))
         .route("/api/streams/{id}/audio.wav", get(stored_wav))
+        .route("/api/streams/{id}/audio.ogg", get(stored_ogg))
         .route("/api/streams/{id}/audio.raw", get(stored_raw))
         .with_state(api)
 }
@@ -271,6 +272,44 @@ async fn stored_wav(
     let (feed, frames) = stored(&api, &stream, &part).await?;
     let head = wav::header(&stream.format, Some(frames))?;
     Ok(body("audio/wav", Some(head), feed, &stream.format))
+}
+
+async fn stored_ogg(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Query(part): Query<Part>,
+    headers: HeaderMap,
+) -> Result<Response, RelayError> {
+    let stream = api.relay.stream(&stream_id(&id)?)?;
+    api.may_listen(&stream, &headers, &part)?;
+    let encoder = ogg::encoder(&api.relay, &stream)?;
+    let (feed, _) = stored(&api, &stream, &part).await?;
+    let head = encoder.head();
+    let parts = futures_util::stream::unfold(Some((head, encoder, feed)), encoded);
+    let kind = [(CONTENT_TYPE, "audio/ogg")];
+    Ok((kind, Body::from_stream(parts)).into_response())
+}
+
+/// What is still to be sent of an encoding.
+type Encoding = (Bytes, Box<dyn OggEncoder>, Feed);
+
+/// The next pages. An error cuts the response off, so that nobody takes it for whole.
+async fn encoded(left: Option<Encoding>) -> Option<(Result<Bytes, String>, Option<Encoding>)> {
+    let (mut pages, mut encoder, mut feed) = left?;
+    while pages.is_empty() {
+        let frames = match feed.next().await {
+            Ok(Some(Fed::Live(packet))) => packet.frames.clone(),
+            Ok(Some(Fed::Frames(_, frames))) => frames,
+            Ok(Some(Fed::Stored(_))) => continue,
+            Ok(None) => return Some((encoder.finish(), None)),
+            Err(e) => return Some((Err(e.to_string()), None)),
+        };
+        pages = match encoder.push(&frames) {
+            Ok(pages) => pages,
+            Err(e) => return Some((Err(e), None)),
+        };
+    }
+    Some((Ok(pages), Some((Bytes::new(), encoder, feed))))
 }
 
 async fn stored_raw(
