@@ -6,6 +6,7 @@
 //! | `tone:440,length=2s` | a signal |
 //! | `tone:440`, `mic`, `mic:NAME` | without an end: it runs while some device plays it |
 //! | `rtp://239.1.2.3:5004?codec=opus`, `session.sdp`, `udp://:5004` | what comes there, as a listener hears it |
+//! | `http://relay:8000/STREAM` | a relay's stream (feature `relay`) |
 
 mod stream;
 
@@ -56,6 +57,11 @@ impl Sounds for NamedSounds {
             let reason = "standard input can be read only once: a file, a signal, mic or a stream";
             return Err(SourceError::Unsupported(reason.to_owned()));
         }
+        #[cfg(feature = "relay")]
+        if crate::relay::is_relay(text) {
+            relay_stream(text)?;
+            return Ok(SoundKind::Live);
+        }
         if is_stream(text) {
             text.parse::<Endpoint>().map_err(plain)?;
             return Ok(SoundKind::Live);
@@ -73,11 +79,27 @@ impl Sounds for NamedSounds {
 
     fn open(&self, text: &str) -> Result<Box<dyn Source>, SourceError> {
         let text = &self.text(text);
+        #[cfg(feature = "relay")]
+        if crate::relay::is_relay(text) {
+            let source = crate::relay::RelaySource::open(&relay_stream(text)?, true);
+            return Ok(Box::new(source.map_err(plain)?));
+        }
         if is_stream(text) {
             return Ok(Box::new(StreamSource::open(text).map_err(plain)?));
         }
         Ok(self.source(text)?.source)
     }
+}
+
+/// A relay's stream. It is not asked for before somebody listens.
+#[cfg(feature = "relay")]
+fn relay_stream(text: &str) -> Result<crate::relay::RelayTarget, SourceError> {
+    let target: crate::relay::RelayTarget = text.parse().map_err(plain)?;
+    if target.connect.relay.stream.is_none() {
+        let reason = format!("{text}: name a stream of the relay, as http://HOST:PORT/STREAM");
+        return Err(SourceError::Unsupported(reason));
+    }
+    Ok(target)
 }
 
 fn is_stream(text: &str) -> bool {
@@ -135,6 +157,8 @@ mod tests {
             ("tone:440,length=1s", SoundKind::Signal),
             ("tone:440", SoundKind::Live),
             ("rtp://127.0.0.1:5004?codec=opus", SoundKind::Live),
+            #[cfg(feature = "relay")]
+            ("http://127.0.0.1:8000/a-stream", SoundKind::Live),
         ] {
             assert_eq!(sounds.look(text).unwrap(), kind, "{text}");
         }
@@ -142,6 +166,8 @@ mod tests {
             ("missing.wav", "missing.wav"),
             ("-", "only once"),
             ("rtp://127.0.0.1:5004?colour=red", "colour"),
+            #[cfg(feature = "relay")]
+            ("http://127.0.0.1:8000", "/STREAM"),
             ("tine:440", "tone:"),
         ] {
             let error = sounds.look(text).unwrap_err().to_string();
