@@ -162,7 +162,7 @@ mod tests {
             (SinkName::Stdout, SinkName::Null)
         );
         assert!(matches!(name("rtp://h:5004?pt=10"), SinkName::Net(_)));
-        for wrong in ["a.mp3", "out", "nul:", "http://h:1", "udp://h:1?colour=red"] {
+        for wrong in ["a.mp3", "out", "nul:", "ftp://h:1", "udp://h:1?colour=red"] {
             let error = wrong.parse::<SinkName>().unwrap_err();
             assert!(
                 error.is_usage() && error.to_string().contains("udp"),

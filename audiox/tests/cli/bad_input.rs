@@ -63,7 +63,7 @@ fn addresses_that_lead_nowhere() {
     send(tone, "udp://:5004", &[]).fails(2, "host");
     send(tone, "udp://127.0.0.1:5004?color=red", &[]).fails(2, "color");
     send(tone, "rtp://127.0.0.1:5004?format=s16le", &[]).fails(2, "codec");
-    send(tone, "http://127.0.0.1:5004", &[]).fails(2, "rtp://");
+    send(tone, "ftp://127.0.0.1:5004", &[]).fails(2, "rtp://");
     send(tone, "somewhere", &[]).fails(2, "FILE.wav");
     // A link-local address needs the link.
     send(tone, "udp://[fe80::1]:5004", &[]).fails(1, "fe80::1");
