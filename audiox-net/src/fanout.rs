@@ -79,13 +79,14 @@ impl<T> Outbox<T> {
         }
     }
 
-    /// Queues what may be dropped, `weight` bytes of it. Does nothing once closed.
+    /// Queues what may be dropped, `weight` bytes of it. Does nothing once closed. What weighs
+    /// nothing pushes nothing out.
     pub fn push(&self, value: T, weight: usize) {
         let mut state = self.state();
         if state.closed {
             return;
         }
-        while state.bytes + weight > self.config.bytes {
+        while weight > 0 && state.bytes + weight > self.config.bytes {
             let Some(oldest) = state.queue.iter().position(|i| i.weight.is_some()) else {
                 break;
             };
@@ -339,7 +340,8 @@ mod tests {
         o.push(31, 1);
         assert_eq!(all(&o), [31]);
         o.push(32, 500);
-        assert_eq!(all(&o), [32]);
+        o.push(33, 0);
+        assert_eq!(all(&o), [32, 33]);
     }
 
     #[test]

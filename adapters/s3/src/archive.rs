@@ -102,9 +102,14 @@ impl Archive for SpooledArchive {
 
     async fn list(&self, id: &StreamId, range: TimeRange) -> Result<Vec<SegmentMeta>, StoreError> {
         // First what waits, so that what is stored meanwhile is seen twice, not never.
-        let waiting = closed(self.spool.waiting(id).await).collect::<Vec<_>>();
+        let waiting = self.spool.waiting(id).await;
+        let from = range.from.max(MediaTime(0));
+        let is_all_here = waiting.first().is_some_and(|m| m.media_start <= from);
+        let waiting = closed(waiting).collect::<Vec<_>>();
         let stored = match self.store.list(id, range).await {
             Err(e) if e.kind == StoreErrorKind::NotFound && !waiting.is_empty() => Vec::new(),
+            // The store is away, and nothing of this is there.
+            Err(e) if e.is_transient() && is_all_here => Vec::new(),
             listed => listed?,
         };
         let waiting = waiting.into_iter().filter(|m| range.holds(m));
@@ -136,7 +141,8 @@ impl Archive for SpooledArchive {
     }
 
     async fn delete_stream(&self, id: &StreamId) -> Result<(), StoreError> {
-        if !self.spool.waiting(id).await.is_empty() {
+        // Its record is the last that the store gets, and would bring it back.
+        if self.spool.record(id).is_some() || !self.spool.waiting(id).await.is_empty() {
             return Err(StoreError::new(
                 StoreErrorKind::Transient,
                 "spool",

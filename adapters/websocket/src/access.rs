@@ -161,19 +161,23 @@ impl Roles {
         }))
     }
 
-    /// A token by which one stream can be listened to for some time. It ends with the relay.
-    pub(crate) fn give(&self, stream: StreamId, lasts: Duration) -> String {
+    /// A token by which one stream can be listened to for some time. It ends with the relay. None
+    /// where there are too many.
+    pub(crate) fn give(&self, stream: StreamId, lasts: Duration) -> Option<String> {
         let mut bytes = [0u8; 24];
         getrandom::fill(&mut bytes).expect("the system has random numbers");
         let token: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
         let now = Instant::now();
         let mut given = self.given();
-        given.retain(|_, g| g.until > now);
-        if given.len() < MAX_GIVEN {
-            let until = now + lasts;
-            given.insert(token.clone(), Given { stream, until });
+        if given.len() >= MAX_GIVEN || given.len() == given.capacity() {
+            given.retain(|_, g| g.until > now);
         }
-        token
+        if given.len() >= MAX_GIVEN {
+            return None;
+        }
+        let until = now + lasts;
+        given.insert(token.clone(), Given { stream, until });
+        Some(token)
     }
 
     /// Whether `token` was given for this stream.
@@ -216,7 +220,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// Listen tokens at a time; past that, new ones are good for nothing until others end.
+/// Listen tokens at a time; past that, no more are given until others end.
 const MAX_GIVEN: usize = 100_000;
 
 #[cfg(test)]
@@ -274,11 +278,27 @@ mod tests {
         let roles = roles(false);
         let (a, b) = (StreamId::parse("a").unwrap(), StreamId::parse("b").unwrap());
         let token = roles.give(a.clone(), Duration::from_secs(60));
-        let over = roles.give(a.clone(), Duration::ZERO);
+        let token = token.unwrap();
+        let over = roles.give(a.clone(), Duration::ZERO).unwrap();
         let may = |role, stream, token: &str| roles.check(role, Some(stream), Some(token)).is_ok();
         assert!(may(Role::Listen, &a, &token));
         assert!(!may(Role::Listen, &b, &token) && !may(Role::Publish, &a, &token));
         assert!(!may(Role::Listen, &a, &over));
+    }
+
+    #[test]
+    fn what_was_given_is_bounded_and_nobody_is_given_what_is_good_for_nothing() {
+        let (roles, a) = (roles(false), StreamId::parse("a").unwrap());
+        let lasts = Duration::from_secs(600);
+        let all = (0..MAX_GIVEN).filter(|_| roles.give(a.clone(), lasts).is_some());
+        assert_eq!(all.count(), MAX_GIVEN);
+        assert_eq!(roles.give(a.clone(), lasts), None);
+        roles
+            .given()
+            .values_mut()
+            .for_each(|g| g.until = Instant::now());
+        assert!(roles.give(a, lasts).is_some());
+        assert_eq!(roles.given().len(), 1);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use audiox_core::store::{SegmentKey, SegmentMeta, TimeRange};
+use audiox_core::store::{SegmentKey, SegmentMeta, StoreErrorKind, TimeRange};
 use audiox_core::time::MediaTime;
 use audiox_net::fanout::{Outbox, OutboxConfig};
 use bytes::{Bytes, BytesMut};
@@ -241,7 +241,9 @@ impl Feed {
     async fn fill(&mut self, next: MediaTime, goal: MediaTime, due: u64) -> Result<(), RelayError> {
         let (archive, id) = (self.relay.archive().clone(), self.place.stream.id.clone());
         if self.segments.is_empty() {
-            let listed = archive.list(&id, TimeRange::new(next, goal)).await?;
+            // One frame earlier: what ends inside the first one has only frames before it.
+            let range = TimeRange::new(MediaTime(next.0.saturating_sub(1)), goal);
+            let listed = archive.list(&id, range).await?;
             self.segments = listed.into();
         }
         while let Some(meta) = self.segments.pop_front() {
@@ -255,11 +257,20 @@ impl Feed {
                 self.segments.push_front(meta);
                 return Ok(());
             }
-            let data = archive.get(&meta.key).await?;
+            let data = match archive.get(&meta.key).await {
+                Ok(data) => data,
+                // It was removed after it was looked up.
+                Err(e) if e.kind == StoreErrorKind::NotFound => continue,
+                Err(e) => return Err(e.into()),
+            };
             if !meta.describes(&data) {
                 tracing::warn!(segment = %meta.key, "its bytes are not those that were stored");
             }
             let skip = ((due - meta.offset) as usize).min(data.len());
+            if skip == data.len() {
+                // Fewer bytes than its entry says.
+                continue;
+            }
             (self.read, self.read_at) = (data.slice(skip..), due);
             self.missing = None;
             return Ok(());
@@ -307,3 +318,6 @@ const PIECE: usize = 16 * 1024;
 /// How long what has passed may take to be accepted.
 const PATIENCE: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests;

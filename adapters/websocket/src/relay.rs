@@ -6,9 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use audiox_core::convert::Level;
-use audiox_core::store::{
-    Archive, SegmentKey, SegmentMeta, StoredFormat, StreamId, StreamRecord, TimeRange,
-};
+use audiox_core::store::{Archive, SegmentKey, StoredFormat, StreamId, StreamRecord, TimeRange};
 use audiox_core::time::MediaTime;
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -131,17 +129,27 @@ impl Relay {
     async fn take_up(&self, record: StreamRecord) -> Result<(), RelayError> {
         let archive = self.archive();
         let segments = archive.list(&record.id, TimeRange::ALL).await?;
-        let (at, keep) = match record.ended {
-            Some(_) => {
-                let at = segments.last().map(SegmentMeta::media_end);
-                (at.unwrap_or(MediaTime(0)), None)
-            }
-            None => {
-                let at = archive.begin(&record).await?;
-                (at, Some(self.keeper(&record.id)))
-            }
+        let frame = record.format.frame_bytes().unwrap_or(1) as u64;
+        let is_live = record.ended.is_none();
+        let begins = match is_live {
+            true => Some(archive.begin(&record).await?),
+            false => None,
         };
-        let stream = Stream::new(record, at, keep);
+        let last = segments.last();
+        let last = last.filter(|last| begins.is_none_or(|at| at == last.media_end()));
+        let (mut offset, mut begun) = (bytes(begins.unwrap_or(MediaTime(0)), frame), Vec::new());
+        if let Some(last) = last {
+            offset = last.offset.saturating_add(last.bytes);
+            // It may have stopped inside a frame, whose end is still to come.
+            let rest = (offset % frame) as usize;
+            if is_live && rest > 0 {
+                let data = archive.get(&last.key).await?;
+                begun.resize(rest.saturating_sub(data.len()), 0);
+                begun.extend_from_slice(&data[data.len().saturating_sub(rest)..]);
+            }
+        }
+        let keep = is_live.then(|| self.keeper(&record, offset));
+        let stream = Stream::new(record, offset, begun, keep);
         stream.remember(segments.iter().map(|s| s.key.second));
         self.insert(stream);
         Ok(())
@@ -166,8 +174,9 @@ impl Relay {
             record = record.named(name)?;
         }
         let at = self.archive().begin(&record).await?;
-        let keep = self.keeper(&id);
-        self.insert(Stream::new(record, at, Some(keep)));
+        let at = bytes(at, record.format.frame_bytes().unwrap_or(1) as u64);
+        let keep = self.keeper(&record, at);
+        self.insert(Stream::new(record, at, Vec::new(), Some(keep)));
         Ok(id)
     }
 
@@ -301,9 +310,15 @@ impl Relay {
     }
 
     /// Who hands a stream's bytes to the archive.
-    fn keeper(&self, id: &StreamId) -> mpsc::Sender<stream::Keep> {
+    fn keeper(&self, record: &StreamRecord, kept: u64) -> mpsc::Sender<stream::Keep> {
         let (keep, asked) = mpsc::channel(PENDING);
-        tokio::spawn(stream::keep(self.archive().clone(), id.clone(), asked));
+        let keeper = stream::Keeper {
+            archive: self.archive().clone(),
+            id: record.id.clone(),
+            kept,
+            silence: stream::silence(&record.format),
+        };
+        tokio::spawn(stream::keep(keeper, asked));
         keep
     }
 }
@@ -378,6 +393,11 @@ async fn end_idle(shared: std::sync::Weak<Shared>) {
             }
         }
     }
+}
+
+/// The byte at which a frame begins.
+fn bytes(at: MediaTime, frame: u64) -> u64 {
+    u64::try_from(at.0).unwrap_or(0).saturating_mul(frame)
 }
 
 fn key(id: &StreamId, second: u64) -> SegmentKey {

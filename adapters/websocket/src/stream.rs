@@ -92,6 +92,8 @@ pub(crate) struct StreamStats {
 /// What the archive is asked for.
 pub(crate) enum Keep {
     Append {
+        /// The stream's byte at which it begins. What the archive has already is left out.
+        at: u64,
         data: Bytes,
         frames: u64,
         gap: Option<GapKind>,
@@ -102,35 +104,88 @@ pub(crate) enum Keep {
 
 /// Hands a stream's bytes to the archive, one after another, so that listeners do not wait for
 /// it.
-pub(crate) async fn keep(archive: Arc<dyn Archive>, id: StreamId, mut asked: mpsc::Receiver<Keep>) {
+pub(crate) async fn keep(mut keeper: Keeper, mut asked: mpsc::Receiver<Keep>) {
     while let Some(what) = asked.recv().await {
         // Whoever asked may have gone meanwhile; what was done stays done.
         match what {
             Keep::Append {
+                at,
                 data,
                 frames,
                 gap,
                 reply,
             } => {
-                let kept = archive.append(&id, data, frames, gap).await;
-                let _ = reply.send(kept.map(drop));
+                let _ = reply.send(keeper.append(at, data, frames, gap).await);
             }
             Keep::End(reply) => {
-                let _ = reply.send(archive.end(&id).await);
+                let _ = reply.send(keeper.archive.end(&keeper.id).await);
             }
         }
     }
 }
 
+/// What a stream's bytes go through on their way into the archive.
+pub(crate) struct Keeper {
+    pub(crate) archive: Arc<dyn Archive>,
+    pub(crate) id: StreamId,
+    /// Bytes of the stream that the archive has.
+    pub(crate) kept: u64,
+    /// What silence is in each byte.
+    pub(crate) silence: u8,
+}
+
+impl Keeper {
+    /// What the archive refused before and nobody sent again becomes silence, so that all that
+    /// follows is where listeners heard it.
+    async fn append(
+        &mut self,
+        at: u64,
+        mut data: Bytes,
+        frames: u64,
+        gap: Option<GapKind>,
+    ) -> Result<(), StoreError> {
+        if at.saturating_sub(self.kept) > MAX_HOLE {
+            tracing::error!(stream = %self.id, "the archive lacks too much to be filled in");
+            self.kept = at;
+        }
+        while self.kept < at {
+            let part = (at - self.kept).min(SILENCE as u64);
+            let silence = Bytes::from(vec![self.silence; part as usize]);
+            let missing = Some(GapKind::Missing);
+            self.archive
+                .append(&self.id, silence, part, missing)
+                .await?;
+            self.kept += part;
+        }
+        let known = usize::try_from(self.kept - at).unwrap_or(usize::MAX);
+        let _ = data.split_to(known.min(data.len()));
+        let len = data.len() as u64;
+        if len > 0 {
+            self.archive.append(&self.id, data, frames, gap).await?;
+            self.kept += len;
+        }
+        Ok(())
+    }
+}
+
+/// What silence is in each byte.
+pub(crate) fn silence(format: &StoredFormat) -> u8 {
+    match format.coding {
+        Coding::Pcm(pcm) if pcm.sample == SampleFormat::U8 => 0x80,
+        _ => 0,
+    }
+}
+
 impl Stream {
-    /// A stream of `format` that goes on at `at`; without `keep` one that has ended.
+    /// A stream that goes on at byte `offset`, with `begun` before it where that is inside a
+    /// frame; without `keep` one that has ended.
     pub(crate) fn new(
         record: StreamRecord,
-        at: MediaTime,
+        offset: u64,
+        begun: Vec<u8>,
         keep: Option<mpsc::Sender<Keep>>,
     ) -> Self {
         let format = record.format.clone();
-        let frame = format.frame_bytes().unwrap_or(1) as u64;
         Self {
             id: record.id.clone(),
             events: Fanout::new(),
@@ -138,8 +193,8 @@ impl Stream {
             station: Station::default(),
             state: Mutex::new(State {
                 keep,
-                offset: u64::try_from(at.0).unwrap_or(0).saturating_mul(frame),
-                begun: Vec::new(),
+                offset,
+                begun,
                 seq: 0,
                 heard: Instant::now(),
                 meter: LevelMeter::new(format.stream.channels),
@@ -152,66 +207,64 @@ impl Stream {
         }
     }
 
-    /// Sends bytes that begin at `offset` of the stream, where that is known: what has passed
-    /// already is left out, and what never came becomes silence.
-    pub(crate) async fn push_at(
-        &self,
-        mut data: Bytes,
-        offset: Option<u64>,
-    ) -> Result<(), RelayError> {
-        if let Some(offset) = offset {
-            let here = self.offset();
-            if offset < here {
-                let known = usize::try_from(here - offset).unwrap_or(usize::MAX);
-                let _ = data.split_to(known.min(data.len()));
-            }
-            let mut missing = offset.saturating_sub(here);
+    /// Sends bytes to the listeners and then to the archive: done when that has accepted them.
+    /// Where it is known that they begin at `offset` of the stream, what has passed already is
+    /// left out, and what never came becomes silence.
+    pub(crate) async fn push(&self, data: Bytes, offset: Option<u64>) -> Result<(), RelayError> {
+        loop {
+            let missing = self.pass(data.clone(), offset, None).await?;
+            let Some(offset) = offset.filter(|_| missing > 0) else {
+                return Ok(());
+            };
             if missing > MAX_HOLE {
                 return Err(RelayError::Request(format!(
                     "{missing} bytes are missing before offset {offset}; at most {MAX_HOLE} are \
                      filled"
                 )));
             }
-            while missing > 0 {
-                let part = missing.min(SILENCE as u64);
-                let silence = Bytes::from(vec![self.silence(); part as usize]);
-                self.push(silence, Some(GapKind::Missing)).await?;
-                missing -= part;
-            }
-        }
-        self.push(data, None).await
-    }
-
-    /// What silence is in each byte.
-    fn silence(&self) -> u8 {
-        match self.format.coding {
-            Coding::Pcm(pcm) if pcm.sample == SampleFormat::U8 => 0x80,
-            _ => 0,
+            let part = missing.min(SILENCE as u64);
+            let silence = Bytes::from(vec![silence(&self.format); part as usize]);
+            let at = Some(offset - missing);
+            self.pass(silence, at, Some(GapKind::Missing)).await?;
         }
     }
 
-    /// Sends bytes to the listeners and then to the archive: done when that has accepted them.
+    /// The same where nothing is missing before; else how many bytes are, and nothing is sent.
     /// `gap` where they stand in for what never came.
-    pub(crate) async fn push(&self, data: Bytes, gap: Option<GapKind>) -> Result<(), RelayError> {
-        if data.is_empty() {
-            return if self.is_live() {
-                Ok(())
-            } else {
-                Err(RelayError::Ended)
-            };
-        }
+    async fn pass(
+        &self,
+        data: Bytes,
+        offset: Option<u64>,
+        gap: Option<GapKind>,
+    ) -> Result<u64, RelayError> {
         let keep = self.state().keep.clone().ok_or(RelayError::Ended)?;
         // Where the archive is far behind, its sender waits before it is heard of.
         let room = keep.reserve().await.map_err(|_| RelayError::Ended)?;
         let (reply, kept) = oneshot::channel();
+        let len = data.len() as u64;
         {
+            // Requests that send the same bytes at once each see what the other has sent.
             let mut state = self.state();
             if state.keep.is_none() {
                 return Err(RelayError::Ended);
             }
-            let frames = self.publish(&mut state, &data);
+            let at = offset.unwrap_or(state.offset);
+            if at > state.offset {
+                return Ok(at - state.offset);
+            }
+            let known = usize::try_from(state.offset - at).unwrap_or(usize::MAX);
+            let fresh = data.slice(known.min(data.len())..);
+            if data.is_empty() {
+                return Ok(0);
+            }
+            let frames = match fresh.is_empty() {
+                true => 0,
+                false => self.publish(&mut state, &fresh),
+            };
+            // What has passed goes there too: the archive may have refused it then.
             room.send(Keep::Append {
-                data: data.clone(),
+                at,
+                data,
                 frames,
                 gap,
                 reply,
@@ -224,10 +277,8 @@ impl Stream {
                 "it has stopped",
             ))
         });
-        kept.map_err(|e| {
-            self.state().stats.refused += data.len() as u64;
-            e.into()
-        })
+        kept.inspect_err(|_| self.state().stats.refused += len)?;
+        Ok(0)
     }
 
     /// Sends bytes to the listeners. Returns the frames that end in them.
@@ -260,7 +311,7 @@ impl Stream {
                 sent: wall(),
             };
             state.seq = state.seq.wrapping_add(1);
-            let len = whole.len();
+            let len = whole.len() + ITEM;
             let packet = Packet {
                 header,
                 frames: whole,
@@ -331,7 +382,9 @@ impl Stream {
                 vec![],
             );
             self.events.publish_kept(&Arc::new(event));
-            self.items.publish_kept(&Item::Stored(key.clone()));
+            // Who plays old audio takes what is live late: these must neither fill his queue nor
+            // push audio out of it.
+            self.items.publish(&Item::Stored(key.clone()), 0);
         }
     }
 
@@ -386,6 +439,8 @@ impl fmt::Debug for Stream {
     }
 }
 
+/// Bytes of memory that an item takes beside its audio.
+const ITEM: usize = size_of::<Packet>() + size_of::<Item>();
 /// Bytes that a sender may say never came.
 const MAX_HOLE: u64 = 256 << 20;
 /// Bytes of silence at a time.

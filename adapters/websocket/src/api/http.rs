@@ -90,14 +90,14 @@ async fn audio(State(api): State<Api>, Path(id): Path<String>, request: Request)
         Some(_) => {
             let data = to_bytes(body, max).await;
             let data = data.map_err(|e| RelayError::Request(format!("half a body: {e}")))?;
-            stream.push_at(data, offset).await?;
+            stream.push(data, offset).await?;
         }
         None => {
             let mut parts = Body::into_data_stream(body);
             while let Some(part) = parts.next().await {
                 let part = part.map_err(|e| RelayError::Request(format!("half a body: {e}")))?;
                 let len = part.len() as u64;
-                stream.push_at(part, offset).await?;
+                stream.push(part, offset).await?;
                 offset = offset.map(|at| at + len);
             }
         }
@@ -173,7 +173,10 @@ async fn token(
         let reason = format!("expires_in is {lasts}; it is 1 to {TOKEN_MAX} seconds");
         return Err(RelayError::Request(reason));
     }
-    let token = api.roles.give(id, Duration::from_secs(lasts));
+    let Some(token) = api.roles.give(id, Duration::from_secs(lasts)) else {
+        let reason = "there are as many listen tokens as are given; try again when some have ended";
+        return Ok(refusal(StatusCode::SERVICE_UNAVAILABLE, reason));
+    };
     Ok(answer(&json!({ "token": token, "expires_in": lasts })))
 }
 
