@@ -39,6 +39,8 @@ pub use guard::refusal;
 pub use limits::Limits;
 pub use metrics::{MetricKind, MetricsSource, MetricsText, Samples};
 pub use origins::Origins;
+#[cfg(feature = "websocket")]
+pub(crate) use server::Place;
 pub use server::{HttpHandle, HttpServer};
 pub use tls::{Identity, Tls};
 

@@ -24,7 +24,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Utf8Bytes};
 
-use crate::http::refusal;
+use crate::http::{Place, refusal};
 
 /// What a message holds; on the wire its first frame's opcode (RFC 6455 section 11.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +112,7 @@ where
         return ([(SEC_WEBSOCKET_VERSION, "13")], reason).into_response();
     }
     let accept = derive_accept_key(key.as_bytes());
+    let place = request.extensions_mut().remove::<Place>();
     let upgraded = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         let Ok(upgraded) = upgraded.await else {
@@ -125,6 +126,7 @@ where
         let io = TokioIo::new(upgraded);
         let inner = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
         serve(WebSocket { inner }).await;
+        drop(place);
     });
     let heads = [
         (UPGRADE, "websocket".to_owned()),

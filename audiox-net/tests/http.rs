@@ -9,7 +9,7 @@ use std::time::Duration;
 use audiox_net::http::axum::routing::{get, post};
 use audiox_net::http::axum::{Extension, Router};
 use audiox_net::http::{
-    Access, Ending, HttpApp, HttpConfig, HttpHandle, HttpServer, MetricKind, MetricsSource,
+    Access, Ending, HttpApp, HttpConfig, HttpHandle, HttpServer, Limits, MetricKind, MetricsSource,
     MetricsText, PageFile, Tls, Token, events, page,
 };
 use rustls::pki_types::pem::PemObject;
@@ -310,4 +310,57 @@ fn pages_bring_the_files_that_all_share() {
         assert_eq!(status, 200, "{path}");
         assert!(answer.contains(kind), "{answer}");
     }
+}
+
+#[test]
+fn a_body_that_does_not_come_is_not_waited_for() {
+    let server = serve(HttpConfig {
+        limits: Limits {
+            head: Duration::from_millis(100),
+            ..Limits::default()
+        },
+        ..config()
+    });
+    let to = server.local_addr();
+    for head in ["Content-Length: 10", "Transfer-Encoding: chunked"] {
+        let mut stream = TcpStream::connect(to).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(8)))
+            .unwrap();
+        write!(
+            stream,
+            "POST /api/length HTTP/1.1\r\nHost: {to}\r\n{head}\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    }
+    server.stop().unwrap();
+}
+
+/// The server's end of a connection has a keep-alive timer (`02` in its line).
+#[cfg(target_os = "linux")]
+#[test]
+fn who_is_gone_without_a_word_is_asked_for() {
+    let server = serve(config());
+    let to = server.local_addr();
+    let stream = TcpStream::connect(to).unwrap();
+    let ends = format!(
+        "0100007F:{:04X} 0100007F:{:04X} 01 ",
+        to.port(),
+        stream.local_addr().unwrap().port()
+    );
+    let mut left = 500;
+    loop {
+        let all = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let line = all.lines().find(|line| line.contains(&ends));
+        if line.is_some_and(|line| line.split_whitespace().nth(5).unwrap().starts_with("02:")) {
+            break;
+        }
+        left -= 1;
+        assert!(left > 0, "{line:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    server.stop().unwrap();
 }

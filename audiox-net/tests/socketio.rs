@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use audiox_net::fanout::{Fanout, OutboxConfig};
 use audiox_net::http::axum::Router;
-use audiox_net::http::{HttpApp, HttpConfig, HttpHandle, HttpServer};
+use audiox_net::http::{HttpApp, HttpConfig, HttpHandle, HttpServer, Limits};
 use audiox_net::socketio::{
     Client, Handler, Hello, Incoming, Outgoing, SocketIo, SocketIoConfig, binary,
 };
@@ -79,13 +79,20 @@ struct Server {
 
 impl Server {
     fn start(config: SocketIoConfig) -> Self {
+        Self::limited(config, Limits::default())
+    }
+
+    fn limited(config: SocketIoConfig, limits: Limits) -> Self {
         let echo = Arc::new(Echo::default());
         let io = SocketIo::new(config, echo.clone());
         let app = HttpApp {
             public: io.router(),
             ..HttpApp::new(Router::new())
         };
-        let config = HttpConfig::new(([127, 0, 0, 1], 0).into());
+        let config = HttpConfig {
+            limits,
+            ..HttpConfig::new(([127, 0, 0, 1], 0).into())
+        };
         let http = HttpServer::bind(config, app).unwrap().spawn().unwrap();
         Self { echo, io, http }
     }
@@ -425,4 +432,26 @@ fn who_does_not_read_loses_the_oldest_and_delays_nobody() {
     assert!(heard.is_sorted(), "{heard:?}");
     assert_eq!(heard.len() as u64 + dropped, 600);
     assert_eq!(heard[0], 0);
+}
+
+#[test]
+fn websockets_count_among_the_connections() {
+    let limits = Limits {
+        connections: 2,
+        ..Limits::default()
+    };
+    let server = Server::limited(SocketIoConfig::default(), limits);
+    let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket", server.at());
+    let mut one = server.socket(None);
+    let mut other = server.socket(None);
+    assert!(hear(&mut one).starts_with('0') && hear(&mut other).starts_with('0'));
+    assert!(tungstenite::connect(&url).is_err());
+    drop(one);
+    let mut left = 500;
+    while tungstenite::connect(&url).is_err() {
+        left -= 1;
+        assert!(left > 0, "its place is never free again");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    drop(other);
 }

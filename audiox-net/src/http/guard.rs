@@ -1,10 +1,14 @@
 //! What every request goes through before it reaches a route.
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use axum::body::Body;
+use axum::BoxError;
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::header::{
     self, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
@@ -14,15 +18,18 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http_body_util::Limited;
+use hyper::body::{Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep};
 
-use super::{Access, MetricKind, MetricsSource, MetricsText, Origins};
+use super::{Access, Limits, MetricKind, MetricsSource, MetricsText, Origins};
 
 /// What guard and metrics know of the server.
 pub(super) struct Shared {
     pub(super) access: Access,
     pub(super) origins: Origins,
-    pub(super) body: usize,
+    pub(super) limits: Limits,
     pub(super) metrics: Option<Arc<dyn MetricsSource>>,
     pub(super) requests: AtomicU64,
     pub(super) refused_requests: AtomicU64,
@@ -34,13 +41,13 @@ impl Shared {
     pub(super) fn new(
         access: Access,
         origins: Origins,
-        body: usize,
+        limits: Limits,
         metrics: Option<Arc<dyn MetricsSource>>,
     ) -> Self {
         Self {
             access,
             origins,
-            body,
+            limits,
             metrics,
             requests: AtomicU64::new(0),
             refused_requests: AtomicU64::new(0),
@@ -95,7 +102,7 @@ pub(super) async fn limited(
     request: Request,
     next: Next,
 ) -> Response {
-    let limit = shared.body;
+    let limit = shared.limits.body;
     let length = header(request.headers(), &CONTENT_LENGTH).and_then(|l| l.parse::<u64>().ok());
     if length.is_some_and(|l| l > limit as u64) {
         return refusal(
@@ -103,8 +110,57 @@ pub(super) async fn limited(
             format_args!("at most {limit} bytes are taken"),
         );
     }
-    let request = request.map(|body| Body::new(Limited::new(body, limit)));
+    let silence = shared.limits.head;
+    let request = request.map(|body| match body.is_end_stream() {
+        true => body,
+        false => Body::new(Limited::new(Steady::new(body, silence), limit)),
+    });
     next.run(request).await
+}
+
+/// A body whose parts follow each other, or that fails: nobody holds a connection by one that
+/// never ends.
+struct Steady {
+    body: Body,
+    silence: Duration,
+    alarm: Pin<Box<Sleep>>,
+}
+
+impl Steady {
+    fn new(body: Body, silence: Duration) -> Self {
+        Self {
+            body,
+            silence,
+            alarm: Box::pin(sleep(silence)),
+        }
+    }
+}
+
+impl HttpBody for Steady {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        if let Poll::Ready(part) = Pin::new(&mut this.body).poll_frame(cx) {
+            this.alarm.as_mut().reset(Instant::now() + this.silence);
+            return Poll::Ready(part.map(|part| part.map_err(Into::into)));
+        }
+        std::task::ready!(this.alarm.as_mut().poll(cx));
+        let error = std::io::Error::from(std::io::ErrorKind::TimedOut);
+        Poll::Ready(Some(Err(error.into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// Before routes that take a token.

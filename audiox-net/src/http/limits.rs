@@ -7,10 +7,11 @@ use std::time::Duration;
 pub struct Limits {
     /// Bytes of a request's body; 1 MiB by default.
     pub body: usize,
-    /// Connections open at once; 256 by default. Further ones are closed at once, and counted.
+    /// Connections open at once, WebSockets too; 256 by default. Further ones are closed at once, and counted.
     pub connections: usize,
-    /// How long a client may take for the TLS handshake, and for a request's head, which also
-    /// bounds how long a connection is kept without one; 15 s by default.
+    /// How long a client may take for the TLS handshake, for a request's head, which also bounds
+    /// how long a connection is kept without one, and from one part of a request's body to the
+    /// next; 15 s by default.
     pub head: Duration,
     /// How long requests that are under way may take to finish when the server stops; 2 s by
     /// default.

@@ -9,15 +9,19 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
+use axum::http::Request;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use axum::{Extension, Router};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use socket2::TcpKeepalive;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
@@ -53,7 +57,7 @@ impl HttpServer {
         let shared = Arc::new(Shared::new(
             config.access,
             config.origins,
-            config.limits.body,
+            config.limits,
             app.metrics,
         ));
         let guarded = app
@@ -137,16 +141,15 @@ impl HttpServer {
             };
             self.shared.connections.fetch_add(1, Relaxed);
             let _ = stream.set_nodelay(true);
+            let alive = socket2::SockRef::from(&stream);
+            let _ = alive.set_tcp_keepalive(&keepalive());
             let connection = Connection {
                 router: self.router.clone(),
                 tls: self.tls.clone(),
                 head: self.limits.head,
                 ending: ending.subscribe(),
             };
-            tokio::spawn(async move {
-                connection.serve(stream).await;
-                drop(place);
-            });
+            tokio::spawn(connection.serve(stream, Place(Arc::new(place))));
         }
         drop(listener);
         let _ = self.end.send(true);
@@ -254,20 +257,26 @@ struct Connection {
 }
 
 impl Connection {
-    async fn serve(mut self, stream: TcpStream) {
+    async fn serve(mut self, stream: TcpStream, place: Place) {
         match self.tls.take() {
-            None => self.http(stream).await,
+            None => self.http(stream, place).await,
             // What fails here is the client's affair: no certificate it trusts, or no TLS at all.
             Some(tls) => {
                 if let Ok(Ok(stream)) = timeout(self.head, tls.accept(stream)).await {
-                    self.http(stream).await;
+                    self.http(stream, place).await;
                 }
             }
         }
     }
 
-    async fn http(&mut self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let service = TowerToHyperService::new(self.router.clone());
+    async fn http<S>(&mut self, stream: S, place: Place)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let service = Placed {
+            inner: TowerToHyperService::new(self.router.clone()),
+            place,
+        };
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.head)
@@ -284,6 +293,35 @@ impl Connection {
             }
         }
     }
+}
+
+/// A place among the connections, for as long as anybody holds it: a WebSocket does when HTTP
+/// has done its part.
+#[derive(Debug, Clone)]
+pub(crate) struct Place(#[expect(dead_code, reason = "held, not used")] Arc<OwnedSemaphorePermit>);
+
+/// Tells requests of their connection's place.
+struct Placed {
+    inner: TowerToHyperService<Router>,
+    place: Place,
+}
+
+impl Service<Request<Incoming>> for Placed {
+    type Response = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Response;
+    type Error = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Error;
+    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.place.clone());
+        self.inner.call(request)
+    }
+}
+
+/// Who is gone without a word is noticed within two minutes, though nothing is sent to him.
+fn keepalive() -> TcpKeepalive {
+    TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(15))
 }
 
 fn metrics_route(shared: Arc<Shared>) -> Router {

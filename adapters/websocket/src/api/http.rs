@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
 
 use super::Api;
 use crate::access::Role;
@@ -80,6 +81,8 @@ async fn audio(State(api): State<Api>, Path(id): Path<String>, request: Request)
     let length = number(request.headers(), CONTENT_LENGTH.as_str());
     let mut offset = number(request.headers(), OFFSET);
     let body = request.into_body();
+    let idle = api.relay.config().idle;
+    let late = |_| RelayError::Request(format!("nothing came for {idle:?}"));
     match length {
         Some(length) if length > max as u64 => {
             let reason = format_args!(
@@ -88,13 +91,13 @@ async fn audio(State(api): State<Api>, Path(id): Path<String>, request: Request)
             return Ok(refusal(StatusCode::PAYLOAD_TOO_LARGE, reason));
         }
         Some(_) => {
-            let data = to_bytes(body, max).await;
+            let data = timeout(idle, to_bytes(body, max)).await.map_err(late)?;
             let data = data.map_err(|e| RelayError::Request(format!("half a body: {e}")))?;
             stream.push(data, offset).await?;
         }
         None => {
             let mut parts = Body::into_data_stream(body);
-            while let Some(part) = parts.next().await {
+            while let Some(part) = timeout(idle, parts.next()).await.map_err(late)? {
                 let part = part.map_err(|e| RelayError::Request(format!("half a body: {e}")))?;
                 let len = part.len() as u64;
                 stream.push(part, offset).await?;

@@ -16,6 +16,7 @@ use audiox_net::websocket::{self, Kind, WebSocket};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::Api;
 use super::http::{described, stream_id};
@@ -191,11 +192,11 @@ async fn ingest(
     if !stream.is_live() {
         return Err(RelayError::Ended);
     }
-    let max = api.relay.config().max_body;
+    let (max, idle) = (api.relay.config().max_body, api.relay.config().idle);
     Ok(upgrade(request, max, move |mut socket| async move {
         loop {
             let message = tokio::select! {
-                message = socket.recv() => message,
+                message = timeout(idle, socket.recv()) => message.unwrap_or(None),
                 () = ending.ended() => {
                     socket.close(GOING_AWAY, "the relay stops").await;
                     return;
