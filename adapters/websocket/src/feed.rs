@@ -246,18 +246,21 @@ impl Feed {
             let listed = archive.list(&id, range).await?;
             self.segments = listed.into();
         }
-        while let Some(meta) = self.segments.pop_front() {
+        while let Some(meta) = self.segments.front().cloned() {
             if meta.offset + meta.bytes <= due {
+                self.segments.pop_front();
                 continue;
             }
             if meta.offset > due {
                 // A hole; the next whole frame behind it.
                 let frame = self.frame as u64;
                 self.skip_to(MediaTime((meta.offset.div_ceil(frame)) as i64).min(goal));
-                self.segments.push_front(meta);
                 return Ok(());
             }
-            let data = match archive.get(&meta.key).await {
+            // It stays the next one until it is there: whoever waits for this may give up.
+            let got = archive.get(&meta.key).await;
+            self.segments.pop_front();
+            let data = match got {
                 Ok(data) => data,
                 // It was removed after it was looked up.
                 Err(e) if e.kind == StoreErrorKind::NotFound => continue,

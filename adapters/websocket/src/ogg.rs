@@ -5,6 +5,7 @@
 //! made, so granule positions do not begin at zero, as with any station.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -50,6 +51,15 @@ pub(crate) struct Station {
 pub(crate) struct OnAir {
     head: Bytes,
     pages: Fanout<Bytes>,
+    /// No more pages come.
+    is_over: AtomicBool,
+}
+
+impl OnAir {
+    fn close(&self) {
+        self.is_over.store(true, SeqCst);
+        self.pages.close();
+    }
 }
 
 /// A listener's place.
@@ -63,6 +73,7 @@ impl Station {
     /// Listens to `stream`; begins to encode it where nobody else does.
     pub(crate) async fn tune(relay: &Relay, stream: &Arc<Stream>) -> Result<Tuned, RelayError> {
         let there = stream.station.now().as_ref().and_then(Weak::upgrade);
+        let there = there.filter(|on_air| !on_air.is_over.load(SeqCst));
         let on_air = match there {
             Some(on_air) => on_air,
             None => {
@@ -71,6 +82,7 @@ impl Station {
                 let on_air = Arc::new(OnAir {
                     head: encoder.head(),
                     pages: Fanout::new(),
+                    is_over: AtomicBool::new(false),
                 });
                 *stream.station.now() = Some(Arc::downgrade(&on_air));
                 tokio::spawn(encode(Arc::downgrade(&on_air), encoder, feed));
@@ -82,6 +94,9 @@ impl Station {
             ..OutboxConfig::default()
         }));
         on_air.pages.join(&outbox);
+        if on_air.is_over.load(SeqCst) {
+            outbox.close();
+        }
         Ok(Tuned {
             head: Some(on_air.head.clone()),
             on_air,
@@ -136,7 +151,7 @@ async fn encode(on_air: Weak<OnAir>, mut encoder: Box<dyn OggEncoder>, mut feed:
                     let len = last.len();
                     on_air.pages.publish(&last, len);
                 }
-                on_air.pages.close();
+                on_air.close();
                 return;
             }
         };
@@ -148,7 +163,7 @@ async fn encode(on_air: Weak<OnAir>, mut encoder: Box<dyn OggEncoder>, mut feed:
             }
             Err(e) => {
                 tracing::warn!("a stream cannot be encoded any further: {e}");
-                on_air.pages.close();
+                on_air.close();
                 return;
             }
         }

@@ -322,18 +322,24 @@ impl Stream {
         state.offset / frame as u64 - before
     }
 
-    /// Takes no more; the archive's last words are the stream's record.
-    pub(crate) async fn end(&self) -> Result<(), RelayError> {
+    /// Takes no more; the archive's last words are the stream's record. Goes on to its end where
+    /// nobody waits for it.
+    pub(crate) async fn end(self: &Arc<Self>) -> Result<(), RelayError> {
         let Some(keep) = self.state().keep.take() else {
             return Err(RelayError::Ended);
         };
-        let (reply, ended) = oneshot::channel();
-        let is_asked = keep.send(Keep::End(reply)).await.is_ok();
         self.items.close();
-        if is_asked && let Ok(record) = ended.await {
-            self.state().record = record?;
-        }
-        Ok(())
+        let this = self.clone();
+        let ending = tokio::spawn(async move {
+            let (reply, ended) = oneshot::channel();
+            let is_asked = keep.send(Keep::End(reply)).await.is_ok();
+            if is_asked && let Ok(record) = ended.await {
+                this.state().record = record?;
+            }
+            Ok(())
+        });
+        // It is neither cancelled nor does it panic.
+        ending.await.unwrap_or(Ok(()))
     }
 
     pub(crate) fn record(&self) -> StreamRecord {

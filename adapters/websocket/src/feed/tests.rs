@@ -6,6 +6,7 @@ use audiox_core::store::{
     Archive, GapKind, SegmenterConfig, StoreError, StoreErrorKind, StoredFormat, StreamId,
     StreamRecord,
 };
+use futures_util::FutureExt;
 
 use super::*;
 use crate::{MemoryArchive, RelayConfig};
@@ -94,6 +95,7 @@ impl Archive for Troubled {
     }
 
     async fn get(&self, key: &SegmentKey) -> Result<Bytes, StoreError> {
+        tokio::task::yield_now().await;
         let cut = self.cut.lock().unwrap().clone();
         let cut = cut.filter(|(cut, _)| cut == key).map(|(_, whole)| whole);
         if cut == Some(true) {
@@ -250,4 +252,41 @@ async fn segments_that_are_cut_short_or_gone_are_passed_over() {
         let got = tokio::time::timeout(Duration::from_secs(20), fed(&mut feed)).await;
         assert_eq!(got.unwrap(), wanted, "{nth} {is_gone}");
     }
+}
+
+#[tokio::test]
+async fn who_gives_up_waiting_for_a_segment_gets_it_when_he_asks_again() {
+    let relay = Troubled::new().relay().await;
+    let id = relay.create(StoredFormat::default(), None).await.unwrap();
+    let stream = relay.stream(&id).unwrap();
+    relay.publish(&id, pcm(0, 30_000)).await.unwrap();
+    relay.end(&id).await.unwrap();
+    let start = When::After(Duration::ZERO);
+    let mut feed = Feed::new(&relay, &stream, start).await.unwrap();
+    assert!(feed.next().now_or_never().is_none());
+    assert_eq!(fed(&mut feed).await, pcm(0, 30_000));
+}
+
+#[tokio::test]
+async fn a_stream_ends_though_who_ended_it_does_not_wait() {
+    let archive = Troubled::new();
+    let relay = archive.relay().await;
+    let id = relay.create(StoredFormat::default(), None).await.unwrap();
+    let stream = relay.stream(&id).unwrap();
+    let mut feed = Feed::new(&relay, &stream, When::Live).await.unwrap();
+    // More than may wait for the archive: no more can be asked of it now.
+    let mut pushes = Vec::new();
+    for _ in 0..300 {
+        let mut push = Box::pin(stream.push(pcm(0, 2), None));
+        assert!(push.as_mut().now_or_never().is_none());
+        pushes.push(push);
+    }
+    assert!(stream.end().now_or_never().is_none());
+    drop(pushes);
+    while feed.next().await.unwrap().is_some() {}
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(stream.record().ended.is_some());
+    assert!(archive.stream(&id).await.unwrap().ended.is_some());
 }
