@@ -48,13 +48,15 @@ impl Archive for SpooledArchive {
             Err(e) if e.is_transient() => closed(self.spool.waiting(id).await).collect(),
             listed => listed?,
         };
-        let last = there.last();
-        let at = last.map_or(MediaTime(0), SegmentMeta::media_end);
+        // It may have been removed since, as too old.
+        let there = there.into_iter().chain(self.spool.position(id));
+        let last = there.max_by_key(SegmentMeta::media_end);
+        let at = last.as_ref().map_or(MediaTime(0), SegmentMeta::media_end);
         if self.spool.interrupted().iter().any(|r| r.id == *id) {
             self.spool.resume(id).await?;
         } else {
             // It may have been written by a relay with another spool.
-            self.spool.begin_at(record.clone(), last.cloned()).await?;
+            self.spool.begin_at(record.clone(), last).await?;
         }
         Ok(at)
     }

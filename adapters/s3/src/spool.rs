@@ -176,6 +176,11 @@ impl Spool {
         interrupted.values().map(|i| i.record.clone()).collect()
     }
 
+    /// The last segment of an [interrupted](Self::interrupted) stream, wherever it is by now.
+    pub(crate) fn position(&self, id: &StreamId) -> Option<SegmentMeta> {
+        self.0.interrupted().get(id)?.position.clone()
+    }
+
     /// Begins a stream.
     ///
     /// # Errors

@@ -17,11 +17,20 @@ fn id() -> StreamId {
     StreamId::parse("live").unwrap()
 }
 
-/// Segments of 100 ms (8 820 bytes).
+fn record() -> StreamRecord {
+    StreamRecord::new(id(), StoredFormat::default(), UnixTime::from_secs(1_000))
+}
+
 async fn archive() -> (SpooledArchive, FaultHandle, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let (store, fault) = Faulty::new(MemoryStore::new());
-    let store: Arc<dyn SegmentStore> = Arc::new(store);
+    let archive = over(&dir, Arc::new(store)).await;
+    archive.begin(&record()).await.unwrap();
+    (archive, fault, dir)
+}
+
+/// Segments of 100 ms (8 820 bytes).
+async fn over(dir: &TempDir, store: Arc<dyn SegmentStore>) -> SpooledArchive {
     let config = SpoolConfig {
         segments: SegmenterConfig {
             max_media: Duration::from_millis(100),
@@ -34,10 +43,7 @@ async fn archive() -> (SpooledArchive, FaultHandle, TempDir) {
     let spool = Spool::open(dir.path(), store.clone(), config)
         .await
         .unwrap();
-    let archive = SpooledArchive::new(spool, store);
-    let record = StreamRecord::new(id(), StoredFormat::default(), UnixTime::from_secs(1_000));
-    archive.begin(&record).await.unwrap();
-    (archive, fault, dir)
+    SpooledArchive::new(spool, store)
 }
 
 async fn append(archive: &SpooledArchive, segments: usize) {
@@ -82,4 +88,26 @@ async fn a_removed_stream_is_not_brought_back_by_what_the_store_gets_late() {
     archive.spool().flush().await;
     archive.delete_stream(&id()).await.unwrap();
     assert_eq!(archive.streams(None, 9).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_where_it_was_though_all_of_it_is_gone_from_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let store: Arc<dyn SegmentStore> = Arc::new(MemoryStore::new());
+    let archive = over(&dir, store.clone()).await;
+    archive.begin(&record()).await.unwrap();
+    append(&archive, 2).await;
+    archive.spool().flush().await;
+    let spool = archive.spool().clone();
+    drop(archive);
+    spool.close().await;
+    for meta in store.list(&id(), TimeRange::ALL).await.unwrap() {
+        store.delete(&meta.key).await.unwrap();
+    }
+    let archive = over(&dir, store).await;
+    let at = archive.begin(&record()).await.unwrap();
+    assert_eq!(at, MediaTime(2 * 4_410));
+    let data = Bytes::from(vec![7; 8_820]);
+    let first = archive.append(&id(), data, 4_410, None).await.unwrap();
+    assert_eq!(first, at);
 }
