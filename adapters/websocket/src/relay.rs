@@ -262,8 +262,15 @@ impl Relay {
     pub async fn refresh(&self) -> Result<(), RelayError> {
         use audiox_core::store::StoreErrorKind::NotFound;
         for stream in self.all() {
+            // What is announced while the archive looks is not gone.
+            let mut gone = stream.with_stored(Clone::clone);
             match self.archive().list(&stream.id, TimeRange::ALL).await {
-                Ok(segments) => stream.keep_only(segments.iter().map(|s| s.key.second).collect()),
+                Ok(segments) => {
+                    for segment in &segments {
+                        gone.remove(&segment.key.second);
+                    }
+                    stream.forget(&gone);
+                }
                 Err(e) if e.kind == NotFound && !stream.is_live() => self.forget(&stream.id),
                 Err(e) if e.kind == NotFound => {}
                 Err(e) => return Err(e.into()),

@@ -399,9 +399,9 @@ impl Stream {
         self.stored().extend(seconds);
     }
 
-    /// Segments that are not among these are gone.
-    pub(crate) fn keep_only(&self, there: BTreeSet<u64>) {
-        self.stored().retain(|second| there.contains(second));
+    /// These segments are gone.
+    pub(crate) fn forget(&self, gone: &BTreeSet<u64>) {
+        self.stored().retain(|second| !gone.contains(second));
     }
 
     /// The segments that were stored, which `f` sees before any further one is announced.

@@ -16,6 +16,8 @@ use crate::{MemoryArchive, RelayConfig};
 struct Troubled {
     inner: MemoryArchive,
     refuses: AtomicBool,
+    /// Others come between while it lists.
+    lists_slowly: AtomicBool,
     /// A segment of which a half is gone, or the whole.
     cut: Mutex<Option<(SegmentKey, bool)>>,
 }
@@ -29,6 +31,7 @@ impl Troubled {
                 ..SegmenterConfig::default()
             }),
             refuses: AtomicBool::new(false),
+            lists_slowly: AtomicBool::new(false),
             cut: Mutex::default(),
         })
     }
@@ -91,6 +94,9 @@ impl Archive for Troubled {
     async fn list(&self, id: &StreamId, range: TimeRange) -> Result<Vec<SegmentMeta>, StoreError> {
         let mut all = self.inner.list(id, range).await?;
         all.extend(self.inner.open_segment(id).await?.map(|(meta, _)| meta));
+        if self.lists_slowly.load(Relaxed) {
+            tokio::task::yield_now().await;
+        }
         Ok(all)
     }
 
@@ -289,4 +295,18 @@ async fn a_stream_ends_though_who_ended_it_does_not_wait() {
     }
     assert!(stream.record().ended.is_some());
     assert!(archive.stream(&id).await.unwrap().ended.is_some());
+}
+
+#[tokio::test]
+async fn what_is_stored_while_old_segments_are_looked_for_stays_listed() {
+    let archive = Troubled::new();
+    let relay = archive.relay().await;
+    let id = relay.create(StoredFormat::default(), None).await.unwrap();
+    let stream = relay.stream(&id).unwrap();
+    let key = |second| SegmentKey::new(id.clone(), second);
+    stream.announce(&key(7));
+    archive.lists_slowly.store(true, Relaxed);
+    let (refreshed, ()) = tokio::join!(relay.refresh(), async { stream.announce(&key(8)) });
+    refreshed.unwrap();
+    assert_eq!(relay.segments(&id).unwrap(), [key(8)]);
 }
