@@ -1,7 +1,7 @@
-//! A relay for live audio (system 1): one sender, thousands of listeners, everything kept.
+//! A relay for live audio: one sender, thousands of listeners, everything kept.
 //!
 //! [`Relay`] is the logic: streams, who listens to them, and the [`Archive`] that keeps them;
-//! [`Relay::serve`] puts it on an HTTP server. What unmodified clients of the original speak is
+//! [`api::app`] puts it on an HTTP server. What unmodified clients of the original speak is
 //! in [`api`]; what there is beside it:
 //!
 //! - senders may keep one request open, or use a WebSocket (`/api/streams/<id>/ingest`);
