@@ -65,6 +65,8 @@ pub struct Listener {
     /// The frame that comes next, once something came.
     next: Option<MediaTime>,
     reconnects: u64,
+    /// Since when the relay breaks off each time, and how long to wait before the next.
+    broken_off: Option<(Instant, Duration)>,
 }
 
 impl Listener {
@@ -95,6 +97,7 @@ impl Listener {
             socket: None,
             next: None,
             reconnects: 0,
+            broken_off: None,
         };
         this.socket = Some(this.connect()?);
         Ok(this)
@@ -137,6 +140,7 @@ impl Listener {
                     };
                     let count = frames.len() as i64 / self.frame;
                     self.next = Some(header.at + count);
+                    self.broken_off = None;
                     return Ok(Some(Heard {
                         at: header.at,
                         frames,
@@ -151,12 +155,28 @@ impl Listener {
                     if let Some(error) = told.get("error").and_then(Value::as_str) {
                         tracing::warn!("the relay breaks off: {error}");
                         self.socket = None;
+                        self.pause(error)?;
                     }
                 }
                 Message::Close(_) => self.socket = None,
                 _ => {}
             }
         }
+    }
+
+    /// Waits before a relay is asked again that let this in and then had nothing to give.
+    fn pause(&mut self, error: &str) -> Result<(), ClientError> {
+        let now = (Instant::now(), FIRST_PAUSE);
+        let (since, pause) = self.broken_off.unwrap_or(now);
+        if since.elapsed() >= self.config.patience {
+            return Err(ClientError::Away {
+                relay: self.config.connect.relay.base(),
+                reason: error.to_owned(),
+            });
+        }
+        std::thread::sleep(pause);
+        self.broken_off = Some((since, (pause * 2).min(LAST_PAUSE)));
+        Ok(())
     }
 
     /// Asks again, from where it was.

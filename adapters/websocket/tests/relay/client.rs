@@ -1,9 +1,15 @@
 //! This crate's own clients.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use audiox_core::format::{Channels, PcmFormat, SampleRate, StreamFormat};
-use audiox_core::store::StoredFormat;
+use audiox_core::store::{
+    Archive, GapKind, SegmentKey, SegmentMeta, StoreError, StoreErrorKind, StoredFormat, StreamId,
+    StreamRecord, TimeRange,
+};
+use audiox_core::time::MediaTime;
 use audiox_net::http::Token;
 use audiox_websocket::access::Roles;
 use audiox_websocket::client::{
@@ -172,4 +178,83 @@ fn what_cannot_be_is_told() {
     publisher.send(Bytes::from(vec![0; 100])).unwrap();
     let wrong = publisher.flush().unwrap_err();
     assert!(wrong.to_string().contains("ended"), "{wrong}");
+}
+
+/// An archive whose store does not tell what it has.
+#[derive(Debug)]
+struct Away(Arc<dyn Archive>);
+
+#[async_trait]
+impl Archive for Away {
+    async fn begin(&self, record: &StreamRecord) -> Result<MediaTime, StoreError> {
+        self.0.begin(record).await
+    }
+
+    async fn append(
+        &self,
+        id: &StreamId,
+        data: Bytes,
+        frames: u64,
+        gap: Option<GapKind>,
+    ) -> Result<MediaTime, StoreError> {
+        self.0.append(id, data, frames, gap).await
+    }
+
+    async fn end(&self, id: &StreamId) -> Result<StreamRecord, StoreError> {
+        self.0.end(id).await
+    }
+
+    async fn stream(&self, id: &StreamId) -> Result<StreamRecord, StoreError> {
+        self.0.stream(id).await
+    }
+
+    async fn streams(
+        &self,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<StreamRecord>, StoreError> {
+        self.0.streams(after, limit).await
+    }
+
+    async fn list(&self, _: &StreamId, _: TimeRange) -> Result<Vec<SegmentMeta>, StoreError> {
+        let kind = StoreErrorKind::Transient;
+        Err(StoreError::new(kind, "store", "it is away"))
+    }
+
+    async fn get(&self, key: &SegmentKey) -> Result<Bytes, StoreError> {
+        self.0.get(key).await
+    }
+
+    async fn open_segment(
+        &self,
+        id: &StreamId,
+    ) -> Result<Option<(SegmentMeta, Bytes)>, StoreError> {
+        self.0.open_segment(id).await
+    }
+
+    async fn delete_stream(&self, id: &StreamId) -> Result<(), StoreError> {
+        self.0.delete_stream(id).await
+    }
+
+    async fn stored(&self) -> Option<SegmentMeta> {
+        self.0.stored().await
+    }
+}
+
+#[test]
+fn a_listener_does_not_storm_a_relay_whose_archive_is_away() {
+    let archive: Arc<dyn Archive> = Arc::new(Away(archive()));
+    let server = Server::with(RelayConfig::default(), Roles::default(), archive);
+    let publisher = publish(&server);
+    publisher.send(pcm(0, 1_000).into()).unwrap();
+    publisher.flush().unwrap();
+    let mut listener = Listener::start(ListenerConfig {
+        from: When::After(Duration::ZERO),
+        patience: Duration::from_millis(250),
+        ..ListenerConfig::new(connect(&server, &format!("/{}", publisher.stream())))
+    })
+    .unwrap();
+    let error = listener.hear().unwrap_err();
+    assert!(error.to_string().contains("it is away"), "{error}");
+    assert!((1..=3).contains(&listener.reconnects()));
 }
