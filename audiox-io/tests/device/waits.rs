@@ -93,7 +93,7 @@ fn playing_a_session_waits_neither_for_its_packets_nor_for_who_looks_at_it() {
         });
         let slept = sleeps_in(20_000, &host, |n| step.store(n, Ordering::Relaxed));
         over.store(true, Ordering::Relaxed);
-        assert_eq!(slept, 0);
+        assert!(slept <= PAGES, "{slept}");
     });
     assert!(watch.stats().callbacks == 20_000);
 }
@@ -132,7 +132,7 @@ fn capturing_waits_neither_for_its_reader_nor_for_who_looks_at_it() {
             }
         }
         over.store(true, Ordering::Relaxed);
-        assert_eq!(slept, 0);
+        assert!(slept <= PAGES, "{slept}");
     });
 }
 
@@ -160,8 +160,12 @@ fn a_lock_in_a_callback_would_show() {
                 drop(held);
             }
         });
-        let slept = sleeps_in(200, &host, |_| thread::sleep(Duration::from_micros(100)));
+        let slept = sleeps_in(500, &host, |_| thread::sleep(Duration::from_micros(100)));
         over.store(true, Ordering::Relaxed);
-        assert!(slept > 0);
+        assert!(slept > 10 * PAGES, "{slept}");
     });
 }
+
+/// The system itself may have a thread wait, for a page of its memory while another thread asks for
+/// some: once in a while in 20 000 calls. A lock shows in every second call.
+const PAGES: u64 = 4;

@@ -79,7 +79,7 @@ impl Guest {
             ),
             (
                 ACCESS_CONTROL_ALLOW_HEADERS,
-                HeaderValue::from_static("authorization, content-type, range"),
+                HeaderValue::from_static("authorization, content-type, range, audiox-offset"),
             ),
             (ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600")),
         ] {
