@@ -27,6 +27,7 @@
 //! | send audio of a program's own | a [`Source`] in a [`StreamSpec`] for a [`Streamer`] |
 //! | hear what comes as a listener would, delay adapted and losses concealed | [`play`](play()), a [`Player`] |
 //! | take received audio into a program | a [`Sink`] by [`Target::Sinks`] of a [`Node`] |
+//! | relay live audio to many listeners and keep it; publish to a relay, listen to one | `relay` (feature `relay`) |
 //! | compare a recording with its original, draw both | [`compare`], [`plot`] |
 //! | try a program against a bad network in virtual time | `core::sim` (feature `sim` of audiox-core) |
 //! | have a protocol without threads or sockets | [`core::sender`], [`core::receiver`] |
