@@ -43,6 +43,7 @@ use audiox_core::format::{Channels, PcmFormat, SampleRate};
 
 use crate::udp::{RtcpPort, UdpError};
 use query::Query;
+pub use query::unescape;
 
 /// Where a stream goes or comes from, as a URL says. What it leaves out is `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -42,10 +42,12 @@
 //! `new_chunk` `{"chunk_id"}` after a segment is stored; or by `error` `{"message"}`.
 //! `leave_stream` ends it.
 
+mod audio;
 mod console;
 mod events;
 mod http;
 mod listen;
+mod listening;
 mod waveform;
 
 #[cfg(feature = "client")]
@@ -97,6 +99,7 @@ pub fn app(relay: &Relay, roles: Arc<Roles>) -> (HttpApp, SocketIo) {
     let io = SocketIo::new(config, Arc::new(events));
     let app = HttpApp {
         public: http::routes(api.clone())
+            .merge(audio::routes(api.clone()))
             .merge(listen::routes(api.clone()))
             .merge(waveform::routes(api.clone()))
             .merge(console::routes(api.clone()))

@@ -218,8 +218,9 @@ fn split_authority(s: &str) -> Option<(&str, &str)> {
     (!host.contains(':')).then_some((host, port))
 }
 
-/// Resolves `%41`; an IPv6 zone's bare `%` before anything but two hex digits stays.
-fn unescape(s: &str) -> Option<String> {
+/// Resolves `%41`; an IPv6 zone's bare `%` before anything but two hex digits stays. None where
+/// what comes of it is no text.
+pub fn unescape(s: &str) -> Option<String> {
     let mut out = Vec::with_capacity(s.len());
     let mut bytes = s.as_bytes();
     while let Some((&b, rest)) = bytes.split_first() {

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use audiox_core::ConfigError;
+use audiox_net::endpoint::unescape;
 use audiox_websocket::When;
 use audiox_websocket::client::{Connect, RelayUrl};
 
@@ -57,10 +58,12 @@ impl FromStr for RelayTarget {
             from: When::Live,
         };
         for pair in query.split('&').filter(|p| !p.is_empty()) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (key, escaped) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = &unescape(escaped)
+                .ok_or_else(|| ConfigError::new(key, escaped, "UTF-8 behind its % escapes"))?;
             match key {
-                "name" => target.name = Some(plain(value)),
-                "from" => target.from = plain(value).parse()?,
+                "name" => target.name = Some(value.clone()),
+                "from" => target.from = value.parse()?,
                 "chunk" => {
                     let chunk = value.parse().ok().filter(|n| (1..=65_536).contains(n));
                     let allowed = "1 to 65536 frames";
@@ -68,10 +71,9 @@ impl FromStr for RelayTarget {
                         chunk.ok_or_else(|| ConfigError::new("chunk", value, allowed))?;
                 }
                 "ca" => {
-                    let file = plain(value);
-                    let read = std::fs::read_to_string(&file);
+                    let read = std::fs::read_to_string(value);
                     target.connect.trust = Some(read.map_err(|e| {
-                        ConfigError::new("ca", format_args!("{file}: {e}"), "a readable PEM file")
+                        ConfigError::new("ca", format_args!("{value}: {e}"), "a readable PEM file")
                     })?);
                 }
                 _ => {
@@ -83,28 +85,6 @@ impl FromStr for RelayTarget {
         }
         Ok(target)
     }
-}
-
-/// A value without its percent escapes.
-fn plain(value: &str) -> String {
-    let mut out = Vec::with_capacity(value.len());
-    let bytes = value.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        let escaped = value.get(at + 1..at + 3);
-        let byte = escaped.and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match (bytes[at], byte) {
-            (b'%', Some(byte)) => {
-                out.push(byte);
-                at += 3;
-            }
-            (byte, _) => {
-                out.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]
@@ -129,6 +109,7 @@ mod tests {
             ("http://a/b/c", "HOST:PORT"),
             ("http://a?chunk=0", "65536"),
             ("http://a?token=x", "AUDIOX_TOKEN"),
+            ("http://a?name=%ff", "UTF-8"),
             ("http://a?from=soon", "-30s"),
             ("http://a?ca=/nowhere", "PEM"),
         ] {

@@ -67,7 +67,7 @@ pub(super) fn described(relay: &Relay, id: &StreamId) -> Result<Value, RelayErro
 
 async fn create(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Answer {
     api.check(Role::Publish, None, &headers)?;
-    let wanted = wanted(&body)?;
+    let wanted: Wanted = parse(&body)?;
     let format = wanted.format()?;
     let id = api.relay.create(format, wanted.name).await?;
     Ok(answer(&json!({ "stream_id": id.as_str() })))
@@ -183,12 +183,7 @@ async fn token(
     Ok(answer(&json!({ "token": token, "expires_in": lasts })))
 }
 
-/// What may be said of a stream to be made; some clients send an empty body, some `null`, and
-/// some a form.
-fn wanted(body: &Bytes) -> Result<Wanted, RelayError> {
-    parse(body)
-}
-
+/// The JSON of a body; some clients send none, or `null`, where they have nothing to say.
 fn parse<T: Default + for<'de> Deserialize<'de>>(body: &Bytes) -> Result<T, RelayError> {
     if body.trim_ascii().is_empty() || body.trim_ascii() == b"null" {
         return Ok(T::default());
