@@ -128,17 +128,25 @@ fn an_unplugged_device_is_stood_in_for_and_taken_again() {
 fn what_a_silent_device_left_undone_is_done_in_its_place() {
     let host = FakeHost::new();
     host.plug(speaker("a"));
-    let clock = Arc::new(AtomicU64::new(0));
-    let now = clock.clone();
-    let time: TimeSource = Arc::new(move || Instant::from_nanos(now.load(Ordering::Relaxed)));
+    let (clock, looks) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (now, looked) = (clock.clone(), looks.clone());
+    let time: TimeSource = Arc::new(move || {
+        looked.fetch_add(1, Ordering::Relaxed);
+        Instant::from_nanos(now.load(Ordering::Relaxed))
+    });
     let config = PlaybackConfig::new(DeviceName::new("a"), time);
     let (counting, given) = Counting::new(format(48_000, 2));
     let made = move |_| Box::new(counting) as _;
     let playback = Playback::start(Arc::new(host.clone()), config, made).unwrap();
     let watch = playback.watch();
+    // The stream's thread watches before the device calls, and sees that it called.
+    let looked_again = || {
+        let seen = looks.load(Ordering::Relaxed);
+        until("looked at", || looks.load(Ordering::Relaxed) >= seen + 3);
+    };
+    looked_again();
     ask(&host, "a", 480, 2).unwrap();
-    // Its thread looks fifty times a second.
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    looked_again();
     host.unplug_silently("a", OUT);
     clock.store(1_000_000_000, Ordering::Relaxed);
     until("lost", || !watch.stats().running);

@@ -60,7 +60,7 @@ impl FromStr for RelayTarget {
         for pair in query.split('&').filter(|p| !p.is_empty()) {
             let (key, escaped) = pair.split_once('=').unwrap_or((pair, ""));
             let value = &unescape(escaped)
-                .ok_or_else(|| ConfigError::new(key, escaped, "UTF-8 behind its % escapes"))?;
+                .ok_or_else(|| ConfigError::new("URL", pair, "UTF-8 behind its % escapes"))?;
             match key {
                 "name" => target.name = Some(value.clone()),
                 "from" => target.from = value.parse()?,

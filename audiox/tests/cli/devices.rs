@@ -245,7 +245,9 @@ fn a_relays_stream_comes_out_of_a_speaker() {
     let url = format!("http://127.0.0.1:{}", ports[0]);
     let recorded = folder.at("heard.wav");
     let tap = "mic:tap,channels=1,buffer=1920";
-    let recording = devices.run(&["send", tap, "--to", &recorded, "--duration", "7s"]);
+    let args = ["send", tap, "--to", &recorded, "--duration", "25s", "--json"];
+    let mut recording = devices.run(&args);
+    recording.wait_for("\"started\"");
     let args = ["send", "tone:440,length=3s", "--to", &url, "--json"];
     let mut sending = devices.run(&args);
     let stream = sending.event("stream")["url"].as_str().unwrap().to_owned();
@@ -257,7 +259,7 @@ fn a_relays_stream_comes_out_of_a_speaker() {
     let playing = devices.run(&args);
     assert_eq!(sending.wait().code, 0);
     let summary = playing.wait().summary();
-    assert_eq!(recording.wait().code, 0);
+    stopped(recording);
     let stream = &summary["streams"][0];
     assert_eq!(stream["packets_lost"], 0, "{stream}");
     let heard = heard(&recorded);
