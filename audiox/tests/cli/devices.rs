@@ -245,7 +245,15 @@ fn a_relays_stream_comes_out_of_a_speaker() {
     let url = format!("http://127.0.0.1:{}", ports[0]);
     let recorded = folder.at("heard.wav");
     let tap = "mic:tap,channels=1,buffer=1920";
-    let args = ["send", tap, "--to", &recorded, "--duration", "25s", "--json"];
+    let args = [
+        "send",
+        tap,
+        "--to",
+        &recorded,
+        "--duration",
+        "25s",
+        "--json",
+    ];
     let mut recording = devices.run(&args);
     recording.wait_for("\"started\"");
     let args = ["send", "tone:440,length=3s", "--to", &url, "--json"];
