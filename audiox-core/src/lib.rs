@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod block;
+pub mod bus;
 pub mod codec;
 pub mod conceal;
 #[cfg(feature = "conformance")]
@@ -35,6 +36,7 @@ pub mod playout;
 pub mod pool;
 pub mod receiver;
 pub mod redundancy;
+pub mod registry;
 pub mod report;
 pub mod resample;
 pub mod retransmit;

@@ -5,8 +5,8 @@
 //! [`SegmentStore`] keeps them. [`MemoryStore`] is one without a disk; [`Faulty`] makes trouble
 //! around any other, for tests.
 //!
-//! Stores are called a few times a second and chosen at run time, so this is the one place in
-//! core with boxed futures; they need no particular runtime, and nothing here starts one.
+//! Stores are called a few times a second and chosen at run time, so their calls are boxed
+//! futures; they need no particular runtime, and nothing here starts one.
 //!
 //! # Invariants
 //! - Within a stream, keys, offsets and media times increase together from segment to segment.
