@@ -6,8 +6,8 @@
 #          devices, certificates for the crate registry
 #   test   base + cargo-nextest, ffmpeg and GStreamer (peers of the interop tests), PulseAudio
 #          (virtual sound devices), grpcio for Python (a device of the gRPC server), Chromium,
-#          Node.js and playwright-core (tests of the pages)
-#   bench  base + the peers that benches have beside them
+#          Node.js and playwright-core (tests of the pages), Redis (servers, Sentinels, clusters)
+#   bench  base + the peers that benches have beside them, Redis
 #   lint   base + rustfmt, clippy, a C++ compiler (the fuzz targets must build)
 #   fuzz   base + cargo-fuzz and a C++ compiler
 #
@@ -74,6 +74,12 @@ want_python() {
         packages+=(python3-grpcio python3-grpc-tools libopus0)
 }
 
+# Servers that tests and benches start for themselves; no service of the machine is used.
+want_redis() {
+    want redis-server redis-server
+    want redis-tools redis-cli
+}
+
 # Peers of the benches.
 want_bench_peers() {
     /usr/bin/python3 -c 'import flask_socketio, eventlet' 2>/dev/null ||
@@ -82,8 +88,8 @@ want_bench_peers() {
 
 case $profile in
 base) want_base ;;
-bench) want_base; want_peers; want_bench_peers ;;
-test) want_base; want_peers; want_virtual_devices; want_browser; want_python ;;
+bench) want_base; want_peers; want_bench_peers; want_redis ;;
+test) want_base; want_peers; want_virtual_devices; want_browser; want_python; want_redis ;;
 lint | fuzz) want_base; want_compiler g++ c++ c++ ;;
 *)
     say "no profile '$profile'; there are base, test, bench, lint and fuzz"

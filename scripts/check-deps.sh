@@ -39,6 +39,11 @@ for package in audiox-core audiox-io audiox-net ${adapters//|/ }; do
     [ "$package" = audiox-s3 ] || forbid "$package" 'object_store|reqwest' "only audiox-s3 knows object storage"
 done
 
+# Likewise Redis.
+for package in audiox-core audiox-io audiox-net ${adapters//|/ }; do
+    [ "$package" = audiox-redis ] || forbid "$package" 'redis' "only audiox-redis knows Redis"
+done
+
 # What a vendor calls its things stays in the adapter that speaks to it.
 if grep -rnwE 'AWS|Amazon|S3|[Rr]edis|tonic|libopus|MinIO' --include='*.rs' --include=Cargo.toml \
     audiox-core audiox-io audiox-net; then

@@ -60,5 +60,15 @@ pub fn header(format: StreamFormat, sample: SampleFormat, frames: u64) -> [u8; H
     layout::Layout { format, sample }.header(frames, layout::Mark::Closed)
 }
 
+/// The header of a WAV file that goes on for as long as it does, in a pipe or a buffer that grows:
+/// little-endian samples follow up to the end of the data.
+pub fn open_header(format: StreamFormat, sample: SampleFormat) -> [u8; HEADER_LEN] {
+    let mut header = layout::Layout { format, sample }.header(0, layout::Mark::Open);
+    let unknown = chunk::UNKNOWN_SIZE.to_le_bytes();
+    header[4..8].copy_from_slice(&unknown);
+    header[HEADER_LEN - 4..].copy_from_slice(&unknown);
+    header
+}
+
 /// Bytes of every header that is written.
 pub const HEADER_LEN: usize = chunk::OUR_HEADER as usize;

@@ -1,0 +1,35 @@
+//! Voice sessions and live streams in Redis.
+//!
+//! A [`RedisTarget`] says where Redis is: a single server, one found by Sentinel, or a cluster,
+//! with TLS and an ACL user where wanted. [`RedisRegistry`] is the registry of voice sessions
+//! there, [`SessionWriter`] records live audio into one, and [`RedisBus`] carries live streams
+//! between machines.
+//!
+//! # Sessions
+//! Each is a hash `session:<id>` with fields of text: `authenticated` and `is_recording`
+//! (`True` or `False`), `user_id`, `user_name`, `connected_at`, `authenticated_at` (seconds since
+//! 1970), and `audio_buffer`, audio as base64. Sessions are kept for an hour unless told
+//! otherwise. A [`SessionWriter`] adds `audio_format`, `audio_rate` and `audio_channels`.
+//!
+//! Lists are made by `SCAN` and of small fields alone. What is no hash is listed as broken.
+//! Buffers are read and grown by scripts, of which only the new part travels; where scripts are
+//! denied, by whole values.
+#![forbid(unsafe_code)]
+
+mod bus;
+mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+mod link;
+mod registry;
+mod session_target;
+mod target;
+mod writer;
+
+pub use bus::{BusConfig, RedisBus};
+pub use link::LinkConfig;
+pub use registry::{RedisRegistry, RegistryConfig};
+pub use session_target::{Container, SessionTarget};
+pub use target::RedisTarget;
+pub use writer::{SessionWriter, WriterConfig, WriterStats};
