@@ -97,8 +97,8 @@ pub enum Playback {
         play: u64,
         /// Its name.
         sound: Arc<str>,
-        /// What it interrupted, with the packets of that which were heard.
-        after: Option<(Arc<str>, u64)>,
+        /// Why it plays.
+        why: Why,
     },
     /// A sound that waits for the device to listen.
     Held {
@@ -108,6 +108,21 @@ pub enum Playback {
         from: u64,
         /// Until when it waits.
         until: Instant,
+        /// Why it is to play.
+        why: Why,
+    },
+}
+
+/// Why a sound plays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// The device asked for it.
+    Asked,
+    /// It was announced.
+    Announced {
+        /// What it interrupted and what goes on afterwards, with the packets of that which were
+        /// heard.
+        after: Option<(Arc<str>, u64)>,
     },
 }
 
@@ -210,15 +225,26 @@ impl Device {
         (self.flourish, self.ask_at) = (None, None);
     }
 
+    /// It tells of its buttons no more: none is known to be down.
+    pub fn handle_events_closed(&mut self) {
+        self.down = [false; 4];
+    }
+
     /// It listens for sound: what waited for it begins.
     pub fn handle_audio_open(&mut self, now: Instant) {
         self.heard = true;
-        if let Playback::Held { sound, from, until } = &self.playback {
-            let (sound, from, due) = (sound.clone(), *from, now <= *until);
-            self.playback = Playback::Idle;
-            if due {
-                self.begin(sound, from, None);
+        match std::mem::take(&mut self.playback) {
+            Playback::Held {
+                sound,
+                from,
+                until,
+                why,
+            } => {
+                if now <= until {
+                    self.begin(sound, from, why);
+                }
             }
+            other => self.playback = other,
         }
     }
 
@@ -226,10 +252,11 @@ impl Device {
     /// for it.
     pub fn handle_audio_closed(&mut self, now: Instant, sent: u64) {
         self.heard = false;
-        if let Playback::Playing { sound, .. } = &self.playback {
-            let (sound, unsent) = (sound.clone(), self.start.as_ref().map(|(_, from)| *from));
+        if let Playback::Playing { sound, why, .. } = &self.playback {
+            let (sound, why) = (sound.clone(), why.clone());
+            let from = self.unsent().unwrap_or(sent);
             self.end();
-            self.hold(now, sound, unsent.unwrap_or(sent));
+            self.hold(now, sound, from, why);
         }
     }
 
@@ -248,7 +275,7 @@ impl Device {
             Action::Play => {
                 self.calm();
                 if let Some(sound) = self.behaviour.mode(self.mode).sound.clone() {
-                    self.play(now, sound, None);
+                    self.play(now, sound, Why::Asked);
                 }
             }
         }
@@ -266,35 +293,36 @@ impl Device {
     /// were heard, goes on afterwards.
     pub fn handle_announcement(&mut self, now: Instant, sound: Arc<str>, sent: u64) {
         let after = match &self.playback {
+            Playback::Idle => None,
             // An announcement that another one interrupts is over; what it interrupted is not.
             Playback::Playing {
-                after: Some(after), ..
-            } => Some(after.clone()),
-            Playback::Playing { sound, .. } => {
-                let unsent = self.start.as_ref().map(|(_, from)| *from);
-                Some((sound.clone(), unsent.unwrap_or(sent)))
+                why: Why::Announced { after },
+                ..
             }
-            _ => None,
+            | Playback::Held {
+                why: Why::Announced { after },
+                ..
+            } => after.clone(),
+            Playback::Playing { sound, .. } => Some((sound.clone(), self.unsent().unwrap_or(sent))),
+            Playback::Held { sound, from, .. } => Some((sound.clone(), *from)),
         };
-        self.play(now, sound, after);
+        self.play(now, sound, Why::Announced { after });
     }
 
     /// What plays under this number has come to its end.
     pub fn handle_ended(&mut self, play: u64) {
-        let Playback::Playing {
-            play: now, after, ..
-        } = &self.playback
-        else {
-            return;
-        };
-        if *now != play {
+        if !matches!(self.playback, Playback::Playing { play: p, .. } if p == play) {
             return;
         }
-        let after = after.clone();
-        self.playback = Playback::Idle;
         self.start = None;
-        if let Some((sound, from)) = after {
-            self.begin(sound, from, None);
+        if let Playback::Playing {
+            why: Why::Announced {
+                after: Some((sound, from)),
+            },
+            ..
+        } = std::mem::take(&mut self.playback)
+        {
+            self.begin(sound, from, Why::Asked);
         }
     }
 
@@ -377,28 +405,38 @@ impl Device {
         std::mem::take(&mut self.ask).then_some(Output::Ask)
     }
 
-    fn play(&mut self, now: Instant, sound: Arc<str>, after: Option<(Arc<str>, u64)>) {
+    fn play(&mut self, now: Instant, sound: Arc<str>, why: Why) {
         self.end();
         if self.heard {
-            self.begin(sound, 0, after);
+            self.begin(sound, 0, why);
         } else {
-            self.hold(now, sound, 0);
+            self.hold(now, sound, 0, why);
         }
     }
 
-    fn begin(&mut self, sound: Arc<str>, from: u64, after: Option<(Arc<str>, u64)>) {
+    fn begin(&mut self, sound: Arc<str>, from: u64, why: Why) {
         self.plays += 1;
         self.start = Some((sound.clone(), from));
         self.playback = Playback::Playing {
             play: self.plays,
             sound,
-            after,
+            why,
         };
     }
 
-    fn hold(&mut self, now: Instant, sound: Arc<str>, from: u64) {
+    fn hold(&mut self, now: Instant, sound: Arc<str>, from: u64, why: Why) {
         let until = now + self.behaviour.resume;
-        self.playback = Playback::Held { sound, from, until };
+        self.playback = Playback::Held {
+            sound,
+            from,
+            until,
+            why,
+        };
+    }
+
+    /// From which packet on what plays is to start, where that was not fetched yet.
+    fn unsent(&self) -> Option<u64> {
+        self.start.as_ref().map(|(_, from)| *from)
     }
 
     /// Ends what plays. What was to start and has not is as if it had never been asked for.

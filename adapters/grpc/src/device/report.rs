@@ -26,7 +26,7 @@ pub struct Reports {
     pub successes: u64,
     /// Requests that it answered otherwise.
     pub refusals: u64,
-    /// The newest of those answers, at most 200 characters.
+    /// The newest answer where it was one of those, at most 200 characters.
     pub refusal: Option<String>,
 }
 
@@ -41,6 +41,7 @@ impl Reports {
     pub(super) fn answered(&mut self, answer: &str) {
         if answer == "success" {
             self.successes += 1;
+            self.refusal = None;
         } else {
             self.refusals += 1;
             self.refusal = Some(answer.chars().take(LONGEST).collect());

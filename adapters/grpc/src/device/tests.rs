@@ -128,6 +128,45 @@ fn an_announcement_interrupts_and_what_it_interrupted_goes_on() {
 }
 
 #[test]
+fn an_announcement_interrupted_by_another_is_over_whatever_it_interrupted() {
+    let mut device = device();
+    device.handle_announcement(at(10), "fire".into(), 0);
+    device.handle_announcement(at(20), "again".into(), 7);
+    outputs(&mut device);
+    device.handle_ended(2);
+    assert_eq!(outputs(&mut device), []);
+    assert_eq!(device.playback(), &Playback::Idle);
+}
+
+#[test]
+fn what_an_announcement_interrupted_outlives_a_lost_connection() {
+    let wake = crate::sound::BUILT_IN[0];
+    // Lost while it is announced.
+    let mut device = device();
+    press(&mut device, Button::Four);
+    device.handle_announcement(at(10), "fire".into(), 42);
+    outputs(&mut device);
+    device.handle_audio_closed(at(20), 5);
+    device.handle_audio_open(at(30));
+    assert_eq!(
+        outputs(&mut device),
+        [Output::Stop { play: 2 }, start(3, "fire", 5)]
+    );
+    device.handle_ended(3);
+    assert_eq!(outputs(&mut device), [start(4, wake, 42)]);
+    // Announced while it is away.
+    device.handle_audio_closed(at(40), 50);
+    device.handle_announcement(at(50), "fire".into(), 0);
+    device.handle_audio_open(at(60));
+    assert_eq!(
+        outputs(&mut device),
+        [Output::Stop { play: 4 }, start(5, "fire", 0)]
+    );
+    device.handle_ended(5);
+    assert_eq!(outputs(&mut device), [start(6, wake, 50)]);
+}
+
+#[test]
 fn a_sound_that_cannot_be_played_turns_the_leds_red_for_a_while() {
     let mut device = device();
     press(&mut device, Button::Two);
@@ -193,6 +232,11 @@ fn reports_are_kept_and_asked_for() {
     let reports = device.reports();
     assert_eq!((reports.successes, reports.refusals), (1, 1));
     assert_eq!(reports.refusal.as_ref().unwrap().chars().count(), 200);
+    // That is no trouble any more once a request was carried out.
+    device.handle_answer("success");
+    let reports = device.reports();
+    assert_eq!((reports.successes, reports.refusals), (2, 1));
+    assert_eq!(reports.refusal, None);
 }
 
 /// Whatever happens in whatever order: starts and stops alternate, numbers are never used twice,
