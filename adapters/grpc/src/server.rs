@@ -8,6 +8,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use audiox_core::ConfigError;
 use audiox_net::http::{Access, Identity, Tls};
 use tokio::sync::oneshot;
 use tonic::service::interceptor::InterceptedService;
@@ -63,9 +64,11 @@ pub struct DeviceLimits {
     /// Devices known at once; 10 000 by default. Of more, those that have been away for longest
     /// are forgotten; where all are connected, new ones are refused.
     pub devices: usize,
-    /// Connections open at once; 10 000 by default. Further ones are closed at once.
+    /// Connections open at once, 1 and more; 10 000 by default. Further ones are closed at once.
     pub connections: usize,
-    /// How often a quiet connection is tried, and how long it may take to answer; 20 s by default.
+    /// How often a quiet connection is tried, and how long it may take to answer, 100 ms to 1 h;
+    /// 20 s by default. So a device that vanishes without a word is known to be away after twice
+    /// this time, and a connection on which nothing is ever said is closed then.
     pub keep_alive: Duration,
     /// How long streams may take to end when the server does; 2 s by default.
     pub grace: Duration,
@@ -80,6 +83,19 @@ impl Default for DeviceLimits {
             keep_alive: Duration::from_secs(20),
             grace: Duration::from_secs(2),
         }
+    }
+}
+
+impl DeviceLimits {
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.connections == 0 {
+            return Err(ConfigError::new("connections", 0, "1 and more"));
+        }
+        if !(Duration::from_millis(100)..=Duration::from_secs(3_600)).contains(&self.keep_alive) {
+            let given = format!("{} ms", self.keep_alive.as_millis());
+            return Err(ConfigError::new("keep_alive", given, "100 ms to 1 h"));
+        }
+        Ok(())
     }
 }
 
@@ -102,6 +118,7 @@ impl DeviceServer {
     /// token; the address is taken or not this machine's.
     pub fn bind(config: ServerConfig) -> Result<Self, Error> {
         config.access.check(config.bind)?;
+        config.limits.check()?;
         let identity = config.tls.identity()?;
         let made = match (&config.tls, &identity) {
             (Tls::SelfSigned { .. }, Some(i)) => Some(i.certificate.clone()),
@@ -162,7 +179,8 @@ impl DeviceServer {
             what: what.to_owned(),
             reason: e.to_string(),
         };
-        let incoming = Incoming::new(self.listener, self.limits.connections)
+        let patience = 2 * self.limits.keep_alive;
+        let incoming = Incoming::new(self.listener, self.limits.connections, patience)
             .map_err(Error::io(format!("cannot serve on {}", self.local)))?;
         let (health, health_service) = tonic_health::server::health_reporter();
         let service = Service::new(self.hub.shared().clone());

@@ -2,6 +2,8 @@
 //! sounds.
 #![cfg(test)]
 
+#[path = "server/silence.rs"]
+mod silence;
 #[path = "support/sounding.rs"]
 mod support;
 
@@ -12,6 +14,7 @@ use std::time::Duration;
 use audiox_core::convert::Gain;
 use audiox_core::format::{Channels, SampleRate, StreamFormat};
 use audiox_core::source::{Source, SourceError};
+use audiox_grpc::device::{Button, Press};
 use audiox_grpc::hub::Batch;
 use audiox_grpc::proto::device_service_client::DeviceServiceClient;
 use audiox_grpc::proto::{AudioPacket, AudioStreamRequest};
@@ -323,7 +326,11 @@ async fn a_live_sound_runs_once_for_all_who_hear_it_and_only_then() {
             .unwrap()
             .contains("nothing comes")
     );
+    // It is still told when the button comes up, until another sound begins.
+    hub.press("one", Button::Four, Press::Release).unwrap();
+    assert!(hub.snapshot().devices[0].trouble.is_some());
     hub.announce(&Batch::All, "bells").unwrap();
+    assert!(hub.snapshot().devices[0].trouble.is_none());
     assert!(one.message().await.unwrap().unwrap().is_start);
     assert!(hub.announce(&Batch::All, "nowhere").is_err());
 }
@@ -360,6 +367,35 @@ fn what_cannot_be_served_is_refused_by_name() {
     config.bind = "127.0.0.1:0".parse().unwrap();
     config.lead = Duration::from_secs(60);
     assert!(error(config.clone()).contains("lead"));
+    config.lead = Duration::from_millis(20);
+    for (change, part) in [
+        (
+            DeviceLimits {
+                devices: 0,
+                ..DeviceLimits::default()
+            },
+            "devices",
+        ),
+        (
+            DeviceLimits {
+                connections: 0,
+                ..DeviceLimits::default()
+            },
+            "connections",
+        ),
+        (
+            DeviceLimits {
+                keep_alive: Duration::ZERO,
+                ..DeviceLimits::default()
+            },
+            "keep_alive",
+        ),
+    ] {
+        config.limits = change;
+        let text = error(config.clone());
+        assert!(text.contains(part), "{text}");
+    }
+    config.limits = DeviceLimits::default();
     config.library.codecs = audiox_core::codec::CodecRegistry::pcm();
     assert!(error(config).contains("opus"));
 }

@@ -1,4 +1,4 @@
-//! Connections, as many as there is room for.
+//! Connections, as many as there is room for, for as long as something is heard of them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep, sleep};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 /// Listens, with room for a whole fleet that comes back at once.
@@ -31,15 +31,22 @@ pub(super) fn listen(bind: SocketAddr) -> io::Result<std::net::TcpListener> {
 pub(super) struct Incoming {
     listener: TcpListener,
     places: Arc<Semaphore>,
+    patience: Duration,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl Incoming {
-    /// Of a listener that does not block, within a runtime.
-    pub(super) fn new(listener: std::net::TcpListener, most: usize) -> io::Result<Self> {
+    /// Of a listener that does not block, within a runtime: at most `most` at once, each until
+    /// nothing was heard of it for as long as `patience`.
+    pub(super) fn new(
+        listener: std::net::TcpListener,
+        most: usize,
+        patience: Duration,
+    ) -> io::Result<Self> {
         Ok(Self {
             listener: TcpListener::from_std(listener)?,
             places: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+            patience,
             pause: None,
         })
     }
@@ -60,21 +67,45 @@ impl Stream for Incoming {
                         let _ = stream.set_nodelay(true);
                         return Poll::Ready(Some(Ok(Connection {
                             stream,
+                            patience: self.patience,
+                            heard: Instant::now(),
+                            silence: Box::pin(sleep(self.patience)),
                             _place: place,
                         })));
                     }
                 }
                 // Out of descriptors, mostly: some must close first.
-                Err(_) => self.pause = Some(Box::pin(tokio::time::sleep(ACCEPT_PAUSE))),
+                Err(_) => self.pause = Some(Box::pin(sleep(ACCEPT_PAUSE))),
             }
         }
     }
 }
 
 /// A connection, and its place among those that are allowed.
+///
+/// HTTP/2 tries peers that are quiet, but not before they have said hello, and says farewell to
+/// those that do not answer, which waits for ever where the network takes nothing any more. So what
+/// counts in the end is when something was read last, whatever is being done.
 pub(super) struct Connection {
     stream: TcpStream,
+    patience: Duration,
+    heard: Instant,
+    silence: Pin<Box<Sleep>>,
     _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// Fails once nothing was heard for too long; sees that it is asked again by then.
+    fn is_heard_of(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while self.silence.as_mut().poll(cx).is_ready() {
+            let until = self.heard + self.patience;
+            if until <= Instant::now() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.silence.as_mut().reset(until);
+        }
+        Ok(())
+    }
 }
 
 impl Connected for Connection {
@@ -91,7 +122,13 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        self.is_heard_of(cx)?;
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.heard = Instant::now();
+        }
+        read
     }
 }
 
@@ -101,6 +138,7 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.is_heard_of(cx)?;
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
@@ -117,6 +155,7 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.is_heard_of(cx)?;
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 
