@@ -40,6 +40,11 @@ impl NamedSounds {
     }
 
     fn source(&self, text: &str) -> Result<crate::source::OpenSource, SourceError> {
+        // A pipe would be waited for, for ever.
+        if std::fs::metadata(text).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
+            let reason = format!("{text} is neither a file nor a folder");
+            return Err(SourceError::Unsupported(reason));
+        }
         let mut all = sources_from_str(text, &SourceOptions::default()).map_err(plain)?;
         match (all.pop(), all.is_empty()) {
             (Some(only), true) => Ok(only),
@@ -169,6 +174,8 @@ mod tests {
             #[cfg(feature = "relay")]
             ("http://127.0.0.1:8000", "/STREAM"),
             ("tine:440", "tone:"),
+            #[cfg(unix)]
+            ("/dev/null", "neither a file"),
         ] {
             let error = sounds.look(text).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");

@@ -55,6 +55,10 @@ pub struct WavFiles;
 
 impl Sounds for WavFiles {
     fn look(&self, text: &str) -> Result<SoundKind, SourceError> {
+        // A pipe would be waited for, for ever.
+        if std::fs::metadata(text).is_ok_and(|meta| !meta.is_file()) {
+            return Err(SourceError::Unsupported(format!("{text} is no file")));
+        }
         WavSource::open(text)?;
         Ok(SoundKind::File(text.into()))
     }

@@ -1,5 +1,8 @@
 //! The sounds of a server, by name, and the thread that encodes them and looks after their files.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -271,26 +274,29 @@ impl Shared {
     fn work(&self, mut jobs: Vec<Job>) {
         let mut looked = std::time::Instant::now();
         while !self.stop.load(Ordering::Relaxed) {
-            jobs.retain_mut(|job| match job.step(self.longest) {
-                Ok(more) => more,
-                Err(e) => {
-                    tracing::warn!(sound = &*job.name, "{e}");
-                    job.track.end(Err(e.to_string()));
-                    self.trouble(&job.name, Some(e.to_string()));
-                    false
-                }
-            });
+            self.encode(&mut jobs);
             if jobs.is_empty() {
                 thread::park_timeout(LOOK_EVERY.saturating_sub(looked.elapsed()));
             }
             if looked.elapsed() >= LOOK_EVERY {
                 looked = std::time::Instant::now();
-                for name in self.changed() {
-                    jobs.retain(|job| job.name != name);
-                    jobs.extend(self.again(&name));
-                }
+                jobs.extend(self.changed().iter().filter_map(|name| self.again(name)));
             }
         }
+    }
+
+    /// Encodes a second of each job. Those that are done go, and those that nobody waits for: there
+    /// is a newer one of that name, and the older one is not being played.
+    fn encode(&self, jobs: &mut Vec<Job>) {
+        jobs.retain_mut(|job| {
+            let wanted = Arc::strong_count(&job.track) > 1;
+            wanted
+                && job.step(self.longest).unwrap_or_else(|e| {
+                    tracing::warn!(sound = &*job.name, "{e}");
+                    self.fail(job, &e);
+                    false
+                })
+        });
     }
 
     /// Names of sounds whose files are not what they were. Those whose file is gone are in
@@ -301,11 +307,13 @@ impl Shared {
             let What::Kept(kept) = &entry.what else {
                 continue;
             };
-            let mut kept = lock(kept);
-            let Some(file) = kept.file.clone() else {
+            let Some(file) = lock(kept).file.clone() else {
                 continue;
             };
-            match stamp(&file) {
+            // A disk may take its time: whoever plays does not wait for it.
+            let found = stamp(&file);
+            let mut kept = lock(kept);
+            match found {
                 Ok(now) if kept.stamp != Some(now) => {
                     kept.stamp = Some(now);
                     changed.push(name.clone());
@@ -343,9 +351,14 @@ impl Shared {
         }
     }
 
-    fn trouble(&self, name: &Arc<str>, trouble: Option<String>) {
-        if let Some(What::Kept(kept)) = self.entries.get(name).map(|e| &e.what) {
-            lock(kept).trouble = trouble;
+    /// What was encoded so far is all; its sound is in trouble, unless there is a newer one.
+    fn fail(&self, job: &Job, error: &SourceError) {
+        job.track.end(Err(error.to_string()));
+        if let Some(What::Kept(kept)) = self.entries.get(&job.name).map(|e| &e.what) {
+            let mut kept = lock(kept);
+            if Arc::ptr_eq(&kept.track, &job.track) {
+                kept.trouble = Some(error.to_string());
+            }
         }
     }
 }
@@ -399,6 +412,10 @@ fn too_long(longest: u64) -> SourceError {
 
 fn stamp(path: &Path) -> std::io::Result<Stamp> {
     let meta = std::fs::metadata(path)?;
+    // A pipe would be waited for, for ever.
+    if !meta.is_file() {
+        return Err(std::io::Error::other("it is no file any more"));
+    }
     Ok((meta.modified()?, meta.len()))
 }
 

@@ -14,6 +14,7 @@ pub(crate) struct Track {
 #[derive(Debug, Default)]
 struct State {
     packets: Vec<(Bytes, Level)>,
+    bytes: u64,
     end: Option<Result<(), String>>,
 }
 
@@ -41,15 +42,16 @@ impl Track {
     /// Packets, bytes, and whether these are all.
     pub(crate) fn size(&self) -> (u64, u64, bool) {
         let state = self.state();
-        let bytes = state.packets.iter().map(|(data, _)| data.len() as u64);
-        (state.packets.len() as u64, bytes.sum(), state.end.is_some())
+        (state.packets.len() as u64, state.bytes, state.end.is_some())
     }
 
-    pub(super) fn push(&self, data: Bytes, level: Level) {
-        self.state().packets.push((data, level));
+    pub(crate) fn push(&self, data: Bytes, level: Level) {
+        let mut state = self.state();
+        state.bytes += data.len() as u64;
+        state.packets.push((data, level));
     }
 
-    pub(super) fn end(&self, how: Result<(), String>) {
+    pub(crate) fn end(&self, how: Result<(), String>) {
         let mut state = self.state();
         state.packets.shrink_to_fit();
         state.end = Some(how);
