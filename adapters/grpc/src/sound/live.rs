@@ -24,7 +24,12 @@ pub(crate) enum LiveEvent {
 }
 
 /// Takes what comes; says whether it wants more.
-pub(crate) type Listener = Box<dyn FnMut(LiveEvent) -> bool + Send>;
+pub(crate) type Tell = Box<dyn FnMut(LiveEvent) -> bool + Send>;
+
+struct Listener {
+    name: Arc<str>,
+    tell: Tell,
+}
 
 /// A live sound.
 pub(crate) struct Live {
@@ -57,11 +62,12 @@ impl Live {
         }
     }
 
-    /// From now on `listener` gets what comes. The first one starts the source.
+    /// From now on `tell` gets what comes, in place of whatever joined under this name before. The
+    /// first one starts the source.
     ///
     /// # Errors
     /// The system starts no thread.
-    pub(crate) fn join(self: &Arc<Self>, listener: Listener) -> std::io::Result<()> {
+    pub(crate) fn join(self: &Arc<Self>, name: Arc<str>, tell: Tell) -> std::io::Result<()> {
         let mut state = self.state();
         if !state.runs {
             let this = Arc::clone(self);
@@ -70,7 +76,9 @@ impl Live {
                 .spawn(move || this.run())?;
             state.runs = true;
         }
-        state.listeners.push(listener);
+        // Nobody learns that he has gone while nothing comes, and he may join again many times.
+        state.listeners.retain(|l| l.name != name);
+        state.listeners.push(Listener { name, tell });
         Ok(())
     }
 
@@ -89,8 +97,8 @@ impl Live {
         let listeners = std::mem::take(&mut state.listeners);
         // They may want to join again at once.
         drop(state);
-        for mut listen in listeners {
-            listen(ended.clone());
+        for mut listener in listeners {
+            (listener.tell)(ended.clone());
         }
     }
 
@@ -110,7 +118,7 @@ impl Live {
                 return Ok(Over::Ended);
             }
             let mut listeners = std::mem::take(&mut self.state().listeners);
-            listeners.retain_mut(|listen| listen(LiveEvent::Packet(data.clone(), level)));
+            listeners.retain_mut(|l| (l.tell)(LiveEvent::Packet(data.clone(), level)));
             let mut state = self.state();
             // Some may have joined meanwhile.
             listeners.append(&mut state.listeners);
@@ -139,5 +147,55 @@ enum Over {
 impl std::fmt::Debug for Live {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Live").field(&self.text).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use audiox_core::source::Source;
+
+    use super::*;
+    use crate::sound::SoundKind;
+
+    /// A source that opens once it is let, to nothing.
+    struct Stalled(Mutex<Receiver<()>>);
+
+    impl Sounds for Stalled {
+        fn look(&self, _: &str) -> Result<SoundKind, SourceError> {
+            Ok(SoundKind::Live)
+        }
+
+        fn open(&self, _: &str) -> Result<Box<dyn Source>, SourceError> {
+            let _ = self.0.lock().unwrap().recv();
+            Err(SourceError::Unsupported("nothing came".to_owned()))
+        }
+    }
+
+    #[test]
+    fn who_joins_a_source_that_stalls_again_and_again_listens_once() {
+        let (go, stalled) = channel();
+        let sounds = Arc::new(Stalled(Mutex::new(stalled)));
+        let codecs = CodecRegistry::empty();
+        let live = Arc::new(Live::new("x".into(), sounds, codecs, Arc::default()));
+        let (tell, told): (Sender<(usize, LiveEvent)>, _) = channel();
+        for n in 0..1_000 {
+            let tell = tell.clone();
+            let name = if n % 2 == 0 { "even" } else { "odd" };
+            let join = live.join(
+                name.into(),
+                Box::new(move |event| tell.send((n, event)).is_ok()),
+            );
+            join.unwrap();
+        }
+        assert_eq!(live.state().listeners.len(), 2);
+        drop((go, tell));
+        let ends: Vec<_> = told.into_iter().collect();
+        assert!(
+            matches!(&ends[..], [(998, LiveEvent::Failed(why)), (999, _)] if why == "nothing came"),
+            "{ends:?}"
+        );
+        assert!(!live.is_running());
     }
 }
