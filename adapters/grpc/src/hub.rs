@@ -5,12 +5,14 @@ mod pace;
 mod play;
 mod slot;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use line::Line;
 pub(crate) use slot::{Kind, Slot};
 pub use snapshot::{Batch, DeviceSnapshot, HubSnapshot, LevelSnapshot, Streams};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,6 +20,7 @@ use std::time::Duration;
 use audiox_core::ConfigError;
 use audiox_core::time::Instant;
 use audiox_net::Clock;
+use tonic::Status;
 
 use crate::Error;
 use crate::device::{Behaviour, Button, Press};
@@ -169,6 +172,7 @@ impl Hub {
 
     /// Ends all sounds and streams, and takes no new ones.
     pub fn end(&self) {
+        // Streams that were being opened are among them: see `Shared::open`.
         self.shared.ending.store(true, Ordering::SeqCst);
         self.shared.all().iter().for_each(|slot| slot.end());
     }
@@ -195,28 +199,35 @@ impl Shared {
         self.revision.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_ending(&self) -> bool {
-        self.ending.load(Ordering::SeqCst)
-    }
-
-    /// The device of this name, known from now on. None where there are too many.
-    pub(crate) fn slot(&self, id: &str) -> Option<Arc<Slot>> {
+    /// Opens a stream of the device of this name, which is known from now on. Under the lock of all
+    /// devices: none is forgotten, and no end of the server missed, between the two.
+    ///
+    /// # Errors
+    /// The server is about to end, or has too many devices.
+    pub(crate) fn open<T>(
+        &self,
+        id: &str,
+        open: impl FnOnce(&Arc<Slot>) -> T,
+    ) -> Result<(Arc<Slot>, T), Status> {
         let mut slots = self.slots();
-        if let Some(slot) = slots.get(id) {
-            return Some(slot.clone());
+        if self.ending.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("the server is about to end"));
         }
-        if slots.len() >= self.devices {
-            // Whoever has been away for longest is forgotten.
-            let away = slots.values().filter_map(|slot| {
-                let state = slot.state();
-                (!state.is_connected()).then(|| (state.since, slot.id.clone()))
-            });
-            let (_, oldest) = away.min()?;
-            slots.remove(&oldest);
-        }
-        let slot = Arc::new(Slot::new(id.into(), self, self.now()));
-        slots.insert(slot.id.clone(), slot.clone());
-        Some(slot)
+        let slot = match slots.get(id) {
+            Some(slot) => slot.clone(),
+            None => {
+                if slots.len() >= self.devices {
+                    let oldest = longest_away(&slots);
+                    let full = || Status::resource_exhausted("there are too many devices");
+                    slots.remove(&oldest.ok_or_else(full)?);
+                }
+                let slot = Arc::new(Slot::new(id.into(), self, self.now()));
+                slots.insert(slot.id.clone(), slot.clone());
+                slot
+            }
+        };
+        let opened = open(&slot);
+        Ok((slot, opened))
     }
 
     fn known(&self, id: &str) -> Result<Arc<Slot>, NoSuchDevice> {
@@ -233,9 +244,10 @@ impl Shared {
             Batch::All => self.all(),
             Batch::These(ids) => {
                 let slots = self.slots();
-                ids.iter()
-                    .filter_map(|id| slots.get(id.as_str()).cloned())
-                    .collect()
+                // Each once, however often it is named.
+                let ids: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+                let found = ids.into_iter().filter_map(|id| slots.get(id).cloned());
+                found.collect()
             }
         }
     }
@@ -244,6 +256,15 @@ impl Shared {
         // Nothing panics half-way while it is held.
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Who is not connected, and has not been for longest.
+fn longest_away(slots: &BTreeMap<Arc<str>, Arc<Slot>>) -> Option<Arc<str>> {
+    let away = slots.values().filter_map(|slot| {
+        let state = slot.state();
+        (!state.is_connected()).then(|| (state.since, slot.id.clone()))
+    });
+    away.min().map(|(_, id)| id)
 }
 
 /// No device of this name was ever seen.

@@ -41,21 +41,19 @@ impl<T> Line<T> {
     }
 
     pub(crate) fn push(&self, item: T) {
-        let mut state = self.state();
-        if matches!(state.end, End::Open) {
-            state.queue.push_back(item);
-            state.wake();
-        }
+        self.push_within(usize::MAX, item);
     }
 
     /// As [`push`](Self::push); the oldest go where more than `most` would wait.
     pub(crate) fn push_within(&self, most: usize, item: T) {
         let mut state = self.state();
-        while state.queue.len() >= most {
-            state.queue.pop_front();
+        if matches!(state.end, End::Open) {
+            while state.queue.len() >= most.max(1) {
+                state.queue.pop_front();
+            }
+            state.queue.push_back(item);
+            state.wake();
         }
-        drop(state);
-        self.push(item);
     }
 
     pub(crate) fn waiting(&self) -> usize {

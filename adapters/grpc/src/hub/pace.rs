@@ -18,8 +18,8 @@ use crate::Error;
 pub(super) enum Due {
     /// The next packets of what plays under this number.
     Packets(u64),
-    /// Its machine asked to be woken.
-    Timeout,
+    /// Its machine asked to be woken at this time.
+    Timeout(Instant),
 }
 
 /// Deadlines of all devices, earliest first.
@@ -81,16 +81,13 @@ impl Agenda {
             if state.over {
                 return None;
             }
-            let left = state
-                .heap
-                .peek()
-                .map(|Reverse(i)| i.at.saturating_since(clock.now()));
-            state = match left {
-                Some(left) if left.is_zero() => {
-                    let Reverse(item) = state.heap.pop()?;
-                    return Some((item.slot, item.due));
-                }
-                Some(left) => {
+            let now = clock.now();
+            if let Some(due) = state.due(now) {
+                return Some(due);
+            }
+            state = match state.heap.peek() {
+                Some(Reverse(first)) => {
+                    let left = first.at.saturating_since(now);
                     let waited = self.earlier.wait_timeout(state, left);
                     waited.unwrap_or_else(PoisonError::into_inner).0
                 }
@@ -102,9 +99,26 @@ impl Agenda {
         }
     }
 
+    /// What is due at `now`, as if the thread had slept until then, and what is left.
+    #[cfg(test)]
+    pub(super) fn at(&self, now: Instant) -> (Vec<(Arc<Slot>, Due)>, usize) {
+        let mut state = self.state();
+        let due = std::iter::from_fn(|| state.due(now)).collect();
+        (due, state.heap.len())
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing in here panics half-way.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Takes what is due at `now`.
+    fn due(&mut self, now: Instant) -> Option<(Arc<Slot>, Due)> {
+        self.heap.peek().filter(|Reverse(first)| first.at <= now)?;
+        let Reverse(item) = self.heap.pop()?;
+        Some((item.slot, item.due))
     }
 }
 

@@ -76,6 +76,7 @@ impl Play {
         line: &Line<AudioPacket>,
     ) -> Option<Next> {
         let track = self.track.clone()?;
+        let most = MOST_WAITING + (lead.as_nanos() / PTIME.as_nanos()) as usize;
         loop {
             let heard =
                 self.start + PTIME * (self.next - self.first).min(u64::from(u32::MAX)) as u32;
@@ -85,7 +86,7 @@ impl Play {
             }
             let late = now.saturating_since(due);
             match track.at(self.next) {
-                At::Packet(data, level) if line.waiting() < MOST_WAITING => {
+                At::Packet(data, level) if line.waiting() < most => {
                     self.counts.latest = self.counts.latest.max(late);
                     self.level = level;
                     self.send(data, line);
@@ -141,7 +142,109 @@ impl Play {
 }
 
 const PTIME: Duration = Duration::from_millis(20);
-/// Packets that wait for a device that does not take them: half a second.
+/// Packets that wait for a device that does not take them, beside those that the lead has sent
+/// ahead: half a second.
 const MOST_WAITING: usize = 25;
 /// Later than this a schedule is moved.
 const LATEST: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use bytes::Bytes;
+
+    use super::*;
+
+    const T0: Instant = Instant::from_nanos(1_000_000_000);
+    const LEAD: Duration = PTIME;
+
+    fn playing(packets: u64) -> (Play, Line<AudioPacket>) {
+        let track = Arc::new(Track::default());
+        for _ in 0..packets {
+            track.push(Bytes::from_static(b"x"), Level::default());
+        }
+        track.end(Ok(()));
+        (Play::track(1, track, 0, T0), Line::new())
+    }
+
+    /// Takes what waits, as a device that reads does.
+    fn taken(line: &Line<AudioPacket>) -> usize {
+        let cx = Context::from_waker(Waker::noop());
+        std::iter::from_fn(|| match line.poll(&cx) {
+            Poll::Ready(Some(Ok(packet))) => Some(packet),
+            _ => None,
+        })
+        .filter(|packet| !packet.is_end)
+        .count()
+    }
+
+    #[test]
+    fn an_hour_does_not_drift_however_late_it_is_woken() {
+        const PACKETS: u64 = 180_000;
+        let (mut play, line) = playing(PACKETS);
+        let (mut now, mut sent, mut seed) = (T0, 0, 1u64);
+        loop {
+            let next = play.advance(now, LEAD, &line);
+            sent += taken(&line) as u64;
+            match next {
+                Some(Next::At(at)) => {
+                    // Packet n is heard at n times 20 ms, and sent the lead before that.
+                    assert_eq!(at, T0 + (PTIME * sent as u32 - LEAD));
+                    seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    now = at + Duration::from_micros(seed >> 49);
+                }
+                end => {
+                    assert_eq!(end, Some(Next::Ended));
+                    break;
+                }
+            }
+        }
+        assert_eq!((sent, play.counts.packets), (PACKETS, PACKETS));
+        let end = now.saturating_since(T0 + (Duration::from_secs(3_600) - LEAD));
+        assert!(end < Duration::from_millis(33), "{end:?}");
+        assert!(play.counts.latest < Duration::from_millis(33) && play.counts.stalls == 0);
+    }
+
+    #[test]
+    fn who_is_held_up_goes_on_where_he_was_and_hurries_no_more_than_he_must() {
+        let (mut play, line) = playing(1_000);
+        play.advance(T0, LEAD, &line);
+        assert_eq!(taken(&line), 2);
+        // Two packets late: both are sent at once.
+        let late = T0 + 3 * PTIME;
+        assert_eq!(
+            play.advance(late, LEAD, &line),
+            Some(Next::At(late + PTIME))
+        );
+        assert_eq!(taken(&line), 3);
+        // Seconds late: the rest is heard that much later.
+        let late = late + Duration::from_secs(5);
+        assert_eq!(
+            play.advance(late, LEAD, &line),
+            Some(Next::At(late + PTIME))
+        );
+        assert_eq!(taken(&line), 1);
+    }
+
+    #[test]
+    fn a_long_lead_is_sent_at_once_and_is_no_stall() {
+        let (mut play, line) = playing(1_000);
+        let next = play.advance(T0, Duration::from_secs(2), &line);
+        assert_eq!((next, line.waiting()), (Some(Next::At(T0 + PTIME)), 101));
+        assert_eq!(play.counts.stalls, 0);
+        // Nobody takes any of it.
+        let mut now = T0;
+        for _ in 0..1_000 {
+            now += PTIME;
+            let next = play.advance(now, Duration::from_secs(2), &line);
+            assert_eq!(next, Some(Next::At(now + PTIME)));
+        }
+        assert_eq!(line.waiting(), 125);
+        assert!(play.counts.stalls > 900, "{:?}", play.counts);
+        // Then he takes all of it, and it goes on.
+        assert_eq!(taken(&line), 125);
+        play.advance(now + PTIME, Duration::from_secs(2), &line);
+        assert!((1..=102).contains(&line.waiting()), "{}", line.waiting());
+    }
+}

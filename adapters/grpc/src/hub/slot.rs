@@ -108,8 +108,10 @@ impl Slot {
         hub: &Arc<Shared>,
     ) -> (u64, Arc<Line<DeviceEventResponse>>) {
         let now = hub.now();
-        let opened = self.state().open(now, |state| &mut state.events);
-        hub.touch();
+        let mut state = self.state();
+        let opened = state.open(now, |state| &mut state.events);
+        state.device.handle_events_closed();
+        self.settle(hub, state, now);
         opened
     }
 
@@ -135,7 +137,10 @@ impl Slot {
                 state.status = None;
                 state.device.handle_status_closed();
             }
-            Kind::Events if is(&state.events, number) => state.events = None,
+            Kind::Events if is(&state.events, number) => {
+                state.events = None;
+                state.device.handle_events_closed();
+            }
             Kind::Audio if is(&state.audio, number) => {
                 state.close_audio(now);
                 state.audio = None;
@@ -152,7 +157,6 @@ impl Slot {
         let now = hub.now();
         let mut state = self.state();
         state.counts.presses += u64::from(press == Press::Press);
-        state.trouble = None;
         state.device.handle_button(now, button, press);
         self.settle(hub, state, now);
     }
@@ -175,7 +179,6 @@ impl Slot {
         let now = hub.now();
         let mut state = self.state();
         let sent = state.sent();
-        state.trouble = None;
         state.device.handle_announcement(now, sound, sent);
         self.settle(hub, state, now);
     }
@@ -215,7 +218,11 @@ impl Slot {
     pub(super) fn handle_due(self: &Arc<Self>, hub: &Arc<Shared>, now: Instant, due: Due) {
         let mut state = self.state();
         match due {
-            Due::Timeout => {
+            Due::Timeout(at) => {
+                // One that was brought forward is asked for again by whoever came first.
+                if state.wake_at != Some(at) {
+                    return;
+                }
                 state.wake_at = None;
                 state.device.handle_timeout(now);
                 self.settle(hub, state, now);
@@ -271,7 +278,7 @@ impl Slot {
             && state.wake_at.is_none_or(|already| at < already)
         {
             state.wake_at = wanted;
-            hub.agenda.add(at, self.clone(), Due::Timeout);
+            hub.agenda.add(at, self.clone(), Due::Timeout(at));
         }
         drop(state);
         hub.touch();
@@ -316,6 +323,7 @@ impl Slot {
         from: u64,
     ) {
         state.counts.plays += 1;
+        state.trouble = None;
         match hub.library.find(&sound) {
             Found::Trouble(reason) => {
                 tracing::warn!(device = &*self.id, sound = &*sound, "{reason}");
@@ -329,12 +337,11 @@ impl Slot {
             Found::Live(live) => {
                 state.play = Some(Play::live(number, now));
                 let (slot, shared) = (Arc::downgrade(self), Arc::downgrade(hub));
-                let joined = live.join(Box::new(move |event| {
-                    match (slot.upgrade(), shared.upgrade()) {
-                        (Some(slot), Some(hub)) => slot.handle_live(&hub, number, event),
-                        _ => false,
-                    }
-                }));
+                let tell = move |event| match (slot.upgrade(), shared.upgrade()) {
+                    (Some(slot), Some(hub)) => slot.handle_live(&hub, number, event),
+                    _ => false,
+                };
+                let joined = live.join(self.id.clone(), Box::new(tell));
                 if let Err(e) = joined {
                     state.over(now, Some(e.to_string()));
                 }

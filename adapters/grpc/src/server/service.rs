@@ -29,11 +29,13 @@ impl Service {
         Self { hub }
     }
 
-    /// The device that calls.
-    fn device(&self, metadata: &MetadataMap) -> Result<Arc<Slot>, Status> {
-        if self.hub.is_ending() {
-            return Err(Status::unavailable("the server is about to end"));
-        }
+    /// Opens a stream of the device that calls.
+    fn open<T: Conversation>(
+        &self,
+        metadata: &MetadataMap,
+        inbound: Option<Streaming<T::In>>,
+        open: impl FnOnce(&Arc<Slot>) -> (u64, Arc<Line<T::Out>>),
+    ) -> Result<Response<Talk<T>>, Status> {
         let value = metadata.get("device_id").ok_or_else(|| {
             Status::invalid_argument("the metadata has no device_id: a name for the device")
         })?;
@@ -43,24 +45,14 @@ impl Service {
                 "device_id is not 1 to 128 printable ASCII characters",
             ));
         }
-        self.hub
-            .slot(id)
-            .ok_or_else(|| Status::resource_exhausted("there are too many devices"))
-    }
-
-    fn talk<T: Conversation>(
-        &self,
-        slot: Arc<Slot>,
-        (number, line): (u64, Arc<Line<T::Out>>),
-        inbound: Option<Streaming<T::In>>,
-    ) -> Response<Talk<T>> {
-        Response::new(Talk {
+        let (slot, (number, line)) = self.hub.open(id, open)?;
+        Ok(Response::new(Talk {
             hub: self.hub.clone(),
             slot,
             number,
             line,
             inbound,
-        })
+        }))
     }
 }
 
@@ -74,33 +66,31 @@ impl DeviceService for Service {
         &self,
         request: Request<Streaming<DeviceStatusResponse>>,
     ) -> Result<Response<Self::StatusStreamStream>, Status> {
-        let slot = self.device(request.metadata())?;
-        let opened = slot.open_status(&self.hub);
-        Ok(self.talk(slot, opened, Some(request.into_inner())))
+        let (metadata, _, inbound) = request.into_parts();
+        self.open(&metadata, Some(inbound), |slot| slot.open_status(&self.hub))
     }
 
     async fn event_stream(
         &self,
         request: Request<Streaming<DeviceEvent>>,
     ) -> Result<Response<Self::EventStreamStream>, Status> {
-        let slot = self.device(request.metadata())?;
-        let opened = slot.open_events(&self.hub);
-        Ok(self.talk(slot, opened, Some(request.into_inner())))
+        let (metadata, _, inbound) = request.into_parts();
+        self.open(&metadata, Some(inbound), |slot| slot.open_events(&self.hub))
     }
 
     async fn server_audio_stream(
         &self,
         request: Request<AudioStreamRequest>,
     ) -> Result<Response<Self::ServerAudioStreamStream>, Status> {
-        let slot = self.device(request.metadata())?;
-        if !request.get_ref().start {
+        self.open(request.metadata(), None, |slot| {
+            if request.get_ref().start {
+                return slot.open_audio(&self.hub);
+            }
             // It asks for no sound: a stream that is over.
             let line = Arc::new(Line::new());
             line.end(None);
-            return Ok(self.talk(slot, (0, line), None));
-        }
-        let opened = slot.open_audio(&self.hub);
-        Ok(self.talk(slot, opened, None))
+            (0, line)
+        })
     }
 }
 
