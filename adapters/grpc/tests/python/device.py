@@ -58,6 +58,7 @@ class Device:
         self.answers, self.events = queue.Queue(), queue.Queue()
         self.told, self.acks, self.sound = queue.Queue(), queue.Queue(), queue.Queue()
         self.calls = []
+        self.decoder = Decoder()
 
     def open(self, status=True, events=True, audio=True):
         if status:
@@ -113,7 +114,13 @@ class Device:
         self.press(button, RELEASE)
 
     def packet(self):
-        return self.next(self.sound)
+        """The next packet; whatever it holds decodes to 20 ms."""
+        at, packet = self.next(self.sound)
+        if packet.data:
+            self.decoder.decode(packet.data)
+        else:
+            assert packet.is_end and not packet.is_start, "a packet has data, or is an end"
+        return at, packet
 
     def play(self, most=None):
         """Packets of one sound, with their times: all, or the first so many."""
