@@ -23,6 +23,7 @@ fn start(sounds: &Sounding, lead: Duration) -> ServerHandle {
         lead,
         limits: DeviceLimits {
             keep_alive: Duration::from_millis(250),
+            connections: 1,
             ..DeviceLimits::default()
         },
         ..sounds.config("127.0.0.1:0")
@@ -126,6 +127,25 @@ async fn who_vanishes_with_much_on_its_way_to_him_is_away_too() {
     way.cut.send(true).unwrap();
     let announce = || drop(server.hub().announce(&Batch::All, "a"));
     all_are_away(&server, announce).await;
+    // And his place is free.
+    let somebody_else = async {
+        let endpoint = Endpoint::from_shared(server.url().to_owned()).unwrap();
+        loop {
+            if let Ok(channel) = endpoint.connect().await {
+                let mut client = DeviceServiceClient::new(channel);
+                let mut request = Request::new(AudioStreamRequest { start: true });
+                let id = "somebody".parse().unwrap();
+                request.metadata_mut().insert("device_id", id);
+                if client.server_audio_stream(request).await.is_ok() {
+                    break;
+                }
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(PATIENCE, somebody_else)
+        .await
+        .expect("the connection is still there");
     drop(streams);
 }
 
