@@ -118,7 +118,10 @@ struct Joins(Option<JoinHandle<()>>);
 
 impl Drop for Joins {
     fn drop(&mut self) {
-        if let Some(thread) = self.0.take() {
+        if let Some(thread) = self.0.take()
+            // A listener may have held the last of them, and is called there.
+            && thread.thread().id() != std::thread::current().id()
+        {
             let _ = thread.join();
         }
     }
