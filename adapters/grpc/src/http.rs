@@ -4,11 +4,11 @@
 //! | --- | --- |
 //! | `GET /` | the page |
 //! | `GET /api/devices` | how all devices do, and what sounds there are |
-//! | `POST /api/devices/ID/press` | `{"button": 1 to 4, "event": "tap"}`, or `press`, `hold`, `release`: on the device's behalf |
+//! | `POST /api/devices/ID/press` | `{"button": 1 to 4, "event": "tap"}`, or `press`, `hold`, `release`: on the device's behalf; a tap where no event is given |
 //! | `POST /api/devices/ID/ask` | asks the device for a report |
 //! | `POST /api/play` | `{"devices": ["ID", …] or "all", "sound": "NAME"}`: plays it now; what it interrupts goes on afterwards |
 //! | `POST /api/stop` | `{"devices": …}`: as the stop button |
-//! | `GET /api/events` | server-sent events: `state` as `GET /api/devices`, once a second and after changes; `levels` ten times a second |
+//! | `GET /api/events` | server-sent events: `state` as `GET /api/devices`, once a second and after changes, less often the more devices there are; `levels` ten times a second |
 //! | `GET /metrics` | figures |
 //!
 //! Whatever changes something answers with what `GET /api/devices` would.
@@ -70,11 +70,12 @@ fn pressed(hub: &Hub, id: &str, text: &str) -> Result<(), Refused> {
     let button = number
         .and_then(|n| Button::ALL.into_iter().find(|b| b.number() == n))
         .ok_or_else(|| wrong("button is 1 to 4"))?;
-    let presses: &[Press] = match fields["event"].as_str().unwrap_or("tap") {
-        "tap" => &[Press::Press, Press::Release],
-        "press" => &[Press::Press],
-        "hold" => &[Press::Hold],
-        "release" => &[Press::Release],
+    let presses: &[Press] = match &fields["event"] {
+        Value::Null => TAP,
+        Value::String(event) if event == "tap" => TAP,
+        Value::String(event) if event == "press" => &[Press::Press],
+        Value::String(event) if event == "hold" => &[Press::Hold],
+        Value::String(event) if event == "release" => &[Press::Release],
         _ => return Err(wrong("event is tap, press, hold or release")),
     };
     for press in presses {
@@ -103,20 +104,21 @@ async fn stop(State(hub): State<Hub>, text: String) -> Response {
 }
 
 async fn tell(State(hub): State<Hub>, Extension(ending): Extension<Ending>) -> Response {
-    let mut told: Option<(u64, Instant)> = None;
+    let mut told: Option<(u64, Instant, Duration)> = None;
     events(ending, LEVELS_EVERY, move |events| {
         let revision = hub.revision();
-        let due = told.is_none_or(|(last, at)| {
-            let pause = if last == revision {
-                STATE_EVERY
-            } else {
-                CHANGES_EVERY
+        let due = told.is_none_or(|(last, at, changes_every)| {
+            let pause = match last == revision {
+                true => STATE_EVERY.max(changes_every),
+                false => changes_every,
             };
             at.elapsed() >= pause
         });
         if due {
-            told = Some((revision, Instant::now()));
-            events.push("state", json!(hub.snapshot()));
+            let now = hub.snapshot();
+            let changes_every = CHANGES_EVERY + FOR_EACH * now.devices.len() as u32;
+            told = Some((revision, Instant::now(), changes_every));
+            events.push("state", json!(now));
         }
         levels(&hub, events);
     })
@@ -292,9 +294,12 @@ impl MetricsSource for Figures {
     }
 }
 
+const TAP: &[Press] = &[Press::Press, Press::Release];
 const LEVELS_EVERY: Duration = Duration::from_millis(100);
 const STATE_EVERY: Duration = Duration::from_secs(1);
 /// Hundreds of devices change all the time, and a page shows them all.
 const CHANGES_EVERY: Duration = Duration::from_millis(190);
+/// Some 400 bytes are told of each device: so it is 2 MB a second at most.
+const FOR_EACH: Duration = Duration::from_micros(200);
 /// Below this a meter is empty.
 const FLOOR: f32 = -99.0;
