@@ -36,8 +36,8 @@ pub enum Error {
     #[cfg(feature = "relay")]
     #[error(transparent)]
     Http(#[from] audiox_net::http::HttpError),
-    /// An archive cannot be used.
-    #[cfg(feature = "relay")]
+    /// An archive or a registry of sessions cannot be used.
+    #[cfg(any(feature = "redis", feature = "relay"))]
     #[error(transparent)]
     Store(#[from] audiox_core::store::StoreError),
     /// A relay cannot be used.
@@ -67,7 +67,7 @@ impl Error {
             Self::Grpc(e) => e.is_usage(),
             #[cfg(feature = "relay")]
             Self::Http(e) => matches!(e, audiox_net::http::HttpError::Config(_)),
-            #[cfg(feature = "relay")]
+            #[cfg(any(feature = "redis", feature = "relay"))]
             Self::Store(e) => e.kind == audiox_core::store::StoreErrorKind::Invalid,
             #[cfg(feature = "relay")]
             Self::Relay(e) => matches!(e, audiox_websocket::RelayError::Config(_)),

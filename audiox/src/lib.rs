@@ -29,6 +29,7 @@
 //! | take received audio into a program | a [`Sink`] by [`Target::Sinks`] of a [`Node`] |
 //! | relay live audio to many listeners and keep it; publish to a relay, listen to one | `relay` (feature `relay`) |
 //! | compare a recording with its original, draw both | [`compare`], [`plot`] |
+//! | record live audio into a voice session in Redis, list and read sessions | `session`, `redis` (feature `redis`) |
 //! | try a program against a bad network in virtual time | `core::sim` (feature `sim` of audiox-core) |
 //! | have a protocol without threads or sockets | [`core::sender`], [`core::receiver`] |
 //!
@@ -57,6 +58,7 @@
 //! - `opus`, on by default, is the Opus codec. It builds libopus, which takes cmake and a C
 //!   compiler.
 //! - `grpc`, on by default, is the server of small devices, and such a device. It brings `opus`.
+//! - `redis`, on by default, is voice sessions and live streams in Redis.
 //! - `relay`, on by default, is the relay with its archive in a folder or on S3.
 //! - `dred` adds to it redundancy and concealment by neural networks, and 2 MB to the program.
 //!
@@ -79,6 +81,8 @@ pub use audiox_io as io;
 pub use audiox_net as net;
 #[cfg(feature = "opus")]
 pub use audiox_opus as opus;
+#[cfg(feature = "redis")]
+pub use audiox_redis as redis;
 #[cfg(feature = "relay")]
 pub use audiox_s3 as s3;
 pub use audiox_udp as udp;
@@ -96,6 +100,8 @@ pub mod recv;
 #[cfg(feature = "relay")]
 pub mod relay;
 pub mod send;
+#[cfg(feature = "redis")]
+pub mod session;
 pub mod sink;
 #[cfg(feature = "grpc")]
 pub mod sounds;

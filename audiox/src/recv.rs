@@ -150,6 +150,11 @@ pub fn target(
             let allowed = "a relay is sent what is heard: use `play`";
             return Err(ConfigError::new("sink", "a relay's URL", allowed).into());
         }
+        #[cfg(feature = "redis")]
+        SinkName::Session(_) => {
+            let allowed = "what is received goes to FILE.wav, FOLDER/, - or null:";
+            return Err(ConfigError::new("sink", "a session", allowed).into());
+        }
         #[cfg(feature = "devices")]
         SinkName::Speaker(_) => {
             let allowed =

@@ -10,6 +10,7 @@
 //! | `speaker`, `speaker:NAME` | a speaker, see `device` (feature `devices`) |
 //! | `udp://host:port`, `rtp://host:port` | the network, see [`Endpoint`] |
 //! | `http://host:port` | a relay, see `relay::RelayTarget` (feature `relay`) |
+//! | `redis://host:port/session:ID` | a voice session, see `redis::SessionTarget` (feature `redis`) |
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -44,6 +45,9 @@ pub enum SinkName {
     /// A relay.
     #[cfg(feature = "relay")]
     Relay(Box<crate::relay::RelayTarget>),
+    /// A voice session.
+    #[cfg(feature = "redis")]
+    Session(Box<audiox_redis::SessionTarget>),
 }
 
 impl SinkName {
@@ -67,6 +71,10 @@ impl FromStr for SinkName {
             "null:" => Self::Null,
             #[cfg(feature = "relay")]
             _ if crate::relay::is_relay(text) => Self::Relay(Box::new(text.parse()?)),
+            #[cfg(feature = "redis")]
+            _ if audiox_redis::SessionTarget::is_meant_by(text) => {
+                Self::Session(Box::new(text.parse()?))
+            }
             _ if text.contains("://") => Self::Net(Box::new(text.parse()?)),
             _ if text.ends_with(std::path::is_separator) || path.is_dir() => {
                 Self::Folder(path.to_owned())
@@ -139,6 +147,11 @@ pub fn sink_from_str(
         SinkName::Relay(target) => Ok(Box::new(crate::relay::RelaySink::open(
             &target, format, sample,
         )?)),
+        #[cfg(feature = "redis")]
+        SinkName::Session(_) => {
+            let allowed = "a session has a clock: use `session::SessionSending`";
+            Err(ConfigError::new("sink", "a session", allowed).into())
+        }
         SinkName::Folder(_) | SinkName::Net(_) => {
             let allowed = "one sink is FILE.wav, FILE.opus, speaker, - or null:; `send`, `recv` and `Transfer` take the \
                            others";

@@ -111,6 +111,11 @@ impl Transfer {
                 let allowed = "a relay has a clock: use `relay::Publishing`";
                 return Err(ConfigError::new("sink", "a URL", allowed).into());
             }
+            #[cfg(feature = "redis")]
+            SinkName::Session(_) => {
+                let allowed = "a session has a clock: use `session::SessionSending`";
+                return Err(ConfigError::new("sink", "a session", allowed).into());
+            }
             SinkName::Net(_) => {
                 let allowed = "the network has a clock: use `audiox::send`";
                 return Err(ConfigError::new("sink", "a URL", allowed).into());

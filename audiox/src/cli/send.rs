@@ -6,6 +6,8 @@ mod live;
 #[cfg(feature = "relay")]
 mod relay;
 mod report;
+#[cfg(feature = "redis")]
+mod session;
 
 pub(super) use report::millis;
 
@@ -42,6 +44,11 @@ pub(super) fn run(args: SendArgs, mut output: Output) -> Result<(), Failure> {
         SinkName::Relay(target) => {
             args.refuse_network_options()?;
             relay::run(&args, sources, &target, output)
+        }
+        #[cfg(feature = "redis")]
+        SinkName::Session(target) => {
+            args.refuse_network_options()?;
+            session::run(&args, sources, &target, output)
         }
         to => {
             args.refuse_network_options()?;

@@ -20,6 +20,9 @@ mod network;
 mod ogg;
 mod play;
 mod record;
+#[cfg(feature = "redis")]
+#[path = "../../../adapters/redis/tests/support/server.rs"]
+mod redis_server;
 #[cfg(feature = "relay")]
 mod relay;
 #[cfg(feature = "relay")]
@@ -28,6 +31,8 @@ mod repair;
 #[cfg(feature = "relay")]
 #[path = "../../../adapters/s3/tests/support/s3.rs"]
 mod s3;
+#[cfg(feature = "redis")]
+mod session;
 mod support;
 #[cfg(all(feature = "devices", target_os = "linux"))]
 mod virtual_devices;

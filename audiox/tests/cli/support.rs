@@ -82,7 +82,11 @@ impl Running {
     }
 
     /// With variables of its environment.
-    #[cfg(any(feature = "relay", all(feature = "devices", target_os = "linux")))]
+    #[cfg(any(
+        feature = "redis",
+        feature = "relay",
+        all(feature = "devices", target_os = "linux")
+    ))]
     pub(crate) fn start_in(
         env: impl IntoIterator<Item = (&'static str, PathBuf)>,
         args: &[&str],

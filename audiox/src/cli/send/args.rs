@@ -35,8 +35,9 @@ pub(in crate::cli) struct SendArgs {
     sources: Vec<String>,
     /// Where to: udp://HOST:PORT (raw PCM), rtp://HOST:PORT, FILE.wav, FILE.opus, FOLDER/,
     /// http://HOST:PORT, a relay (a stream is made and its id told; further keys are
-    /// ?name=NAME&chunk=FRAMES), http://HOST:PORT/STREAM, - (raw PCM on standard output),
-    /// speaker, speaker:NAME or null:
+    /// ?name=NAME&chunk=FRAMES), http://HOST:PORT/STREAM, redis://HOST:PORT[/DB]/session:ID (a
+    /// voice session in Redis, see below), - (raw PCM on standard output), speaker, speaker:NAME
+    /// or null:
     #[arg(long, value_name = "SINK", required_unless_present = "ip")]
     to: Option<String>,
 
@@ -354,8 +355,18 @@ Examples:
     audiox send a.wav b.wav --gain -6dB --to both.wav
   A file as Ogg Opus:
     audiox send song.flac --to song.opus --bitrate 96k
+  A microphone into a voice session in Redis, marked as recording until Ctrl-C:
+    audiox send mic --to 'redis://127.0.0.1:6379/session:demo?user-name=Ann'
   A second of noise on standard output:
     audiox send noise:pink,length=1s --to - | aplay -f S24_3LE -r 48000
+
+Voice sessions: redis://HOST:PORT[/DB]/session:ID, redis+sentinel://HOST,.../SERVICE/session:ID
+or redis+cluster://HOST,.../session:ID, and rediss... for TLS. Samples are 16-bit little-endian
+unless --sample-format says otherwise; what they are stands in the fields audio_format, audio_rate
+and audio_channels. A password is taken from REDIS_PASSWORD, a user from REDIS_USERNAME.
+  as=wav            a WAV file of unknown length in place of bare samples
+  user-name=NAME, user-id=ID, authenticated=false, ttl=SECONDS [3600]
+  ca=FILE           with rediss://, whom to trust in place of the system's authorities
 
 Against loss, in rtp:// URLs:
   fec=auto        what the loss that receivers report calls for, the cheapest first: packets
