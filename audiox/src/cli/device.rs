@@ -106,6 +106,8 @@ pub(super) fn run(args: DeviceArgs, mut output: Output) -> Result<(), Failure> {
     let mut seen = Seen::default();
     let mut mark = Mark::default();
     let mut waits: Option<Waits> = None;
+    let (mut begun, mut pressed) = (false, 0);
+    let mut patience = Patience::default();
     let failed = loop {
         match happenings.recv_timeout(LOOK_EVERY) {
             Ok(happened) => {
@@ -149,11 +151,19 @@ pub(super) fn run(args: DeviceArgs, mut output: Output) -> Result<(), Failure> {
             let Some(step) = script.steps.pop_front() else {
                 break;
             };
+            // Nothing comes of a button before that.
+            if !std::mem::replace(&mut begun, true) && step.presses() > 0 {
+                waits = Some(Waits::Until(Until::Connected));
+                script.steps.push_front(step);
+                break;
+            }
             waits = Waits::of(&step);
+            pressed += step.presses() * clients.len() as u64;
             do_step(&step, &clients, &mut mark, &seen);
         }
         let done = waits.is_none() && script.steps.is_empty() && lines.is_none() && !interactive;
         let late = args.duration.is_some_and(|d| output.elapsed() >= d);
+        let done = done && (seen.acks >= pressed || patience.is_over());
         if done || late || interrupt.requested() {
             break None;
         }
@@ -245,7 +255,7 @@ fn lines() -> Receiver<Result<Script, String>> {
 }
 
 fn do_step(step: &Step, clients: &[Client], mark: &mut Mark, seen: &Seen) {
-    if matches!(step, Step::Press(..) | Step::Tap(_)) {
+    if step.presses() > 0 {
         *mark = Mark {
             starts: seen.starts,
             ends: seen.ends,
@@ -297,6 +307,18 @@ impl Waits {
             Self::Until(Until::End) => seen.ends >= mark.ends + all,
             Self::Until(Until::Acknowledged) => seen.acks >= mark.acks + all,
         }
+    }
+}
+
+/// What was pressed last is to arrive, but is not waited for for ever.
+#[derive(Debug, Default)]
+struct Patience(Option<Instant>);
+
+impl Patience {
+    /// Whether it is some time since this was asked first.
+    fn is_over(&mut self) -> bool {
+        let now = Instant::now();
+        *self.0.get_or_insert(now + DELIVERY) <= now
     }
 }
 
@@ -376,6 +398,7 @@ fn name(id: &str, device: usize, many: bool) -> String {
 /// Files that a process has beside its connections.
 const SPARE_FILES: u64 = 64;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+const DELIVERY: Duration = Duration::from_secs(1);
 
 const EXAMPLES: &str = "\
 Examples:

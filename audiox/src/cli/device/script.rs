@@ -27,6 +27,17 @@ pub(super) enum Step {
     Until(Until),
 }
 
+impl Step {
+    /// Events that it sends.
+    pub(super) fn presses(&self) -> u64 {
+        match self {
+            Self::Press(..) => 1,
+            Self::Tap(_) => 2,
+            _ => 0,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Until {
     Connected,
