@@ -1,4 +1,5 @@
-// The page of a device server with two devices: kitchen and hall.
+// The page of a device server with three devices: kitchen, hall, and one with the name of what every
+// object has.
 
 import assert from 'node:assert/strict';
 import { inBrowser, until } from './harness.mjs';
@@ -17,7 +18,8 @@ await inBrowser(async (page, step) => {
     await page.getByRole('textbox', { name: 'Token' }).fill(token);
     await button('Sign in').click();
     await page.getByText('Serving', { exact: true }).waitFor();
-    await page.getByText('2 connected', { exact: false }).waitFor();
+    await page.getByText('3 connected', { exact: false }).waitFor();
+    await row('constructor').waitFor();
     assert.ok(!page.url().includes(token));
   });
 
@@ -72,6 +74,8 @@ await inBrowser(async (page, step) => {
     assert.ok(await row('kitchen').isVisible());
     await page.getByPlaceholder('Find a device').fill('');
     await row('hall').waitFor();
+    // It was ticked before, and still is.
+    assert.ok(await page.getByLabel('Choose hall').isChecked());
   });
 
   await step('what stands where', async () => {

@@ -19,6 +19,35 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/**
+ * Brings a table's body to what `items` are, in their order: `rows` has the row of each by
+ * `key(item)`, as `make(item)` made it, an object with its `element`; `fill(row, item)` shows what
+ * changes. Rows of items that are gone go.
+ */
+export function showRows(body, rows, items, { key, make, fill }) {
+  const keys = new Set(items.map(key));
+  for (const [known, row] of rows) {
+    if (keys.has(known)) continue;
+    row.element.remove();
+    rows.delete(known);
+  }
+  items.forEach((item, at) => {
+    const row = rows.get(key(item)) ?? make(item);
+    rows.set(key(item), row);
+    if (body.children[at] !== row.element) body.insertBefore(row.element, body.children[at] ?? null);
+    fill(row, item);
+  });
+}
+
+/** Shows notes, `{ text, bad }`, in a box; touches nothing where they stand there already. */
+export function showNotes(box, notes) {
+  const shown = JSON.stringify(notes);
+  if (box.dataset.shown === shown) return;
+  box.dataset.shown = shown;
+  box.replaceChildren(...notes.map(({ text, bad }) => (
+    bad ? h('p', { class: 'note bad', role: 'alert' }, text) : h('p', { class: 'note' }, text))));
+}
+
 /** A message that passes; read out by screen readers. */
 export function say(text, kind = 'good') {
   const region = $('#messages') ?? document.body.appendChild(

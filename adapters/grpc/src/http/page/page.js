@@ -2,12 +2,14 @@
 
 import { Api } from '/console/api.js';
 import '/console/meter.js';
-import { $, askToken, clock, h, say, sentence, setText, short } from '/console/ui.js';
+import { $, askToken, clock, h, say, sentence, setText, short, showNotes, showRows } from '/console/ui.js';
 
 const MOST_ROWS = 200;
 const api = new Api(askToken);
 let now = null;
 const rows = new Map();
+/** Names of those that are ticked, shown or not. */
+const chosen = new Set();
 
 /** Sends something and shows what came of it. */
 async function act(path, body, done) {
@@ -43,34 +45,15 @@ function showSounds(sounds) {
     select.replaceChildren(...sounds.map(({ name }, n) => h('option', { value: name }, names[n])));
     if (sounds.some(({ name }) => name === chosen)) select.value = chosen;
   }
-  const troubles = sounds.filter((s) => s.trouble).map((s) => `${s.name} cannot be played: ${s.trouble}.`);
-  const box = $('#notes');
-  if (box.dataset.shown === troubles.join('\n')) return;
-  box.dataset.shown = troubles.join('\n');
-  box.replaceChildren(...troubles.map((text) => h('p', { class: 'note bad', role: 'alert' }, sentence(text))));
+  const troubled = sounds.filter(({ trouble }) => trouble);
+  showNotes($('#notes'), troubled.map(({ name, trouble }) => ({ text: `${name} cannot be played: ${trouble}.`, bad: true })));
 }
 
 function showDevices(devices) {
   const wanted = $('#find').value.trim().toLowerCase();
   const found = devices.filter(({ id }) => id.toLowerCase().includes(wanted));
   const shown = found.slice(0, MOST_ROWS);
-  const ids = new Set(shown.map(({ id }) => id));
-  for (const [id, row] of rows) {
-    if (!ids.has(id)) {
-      row.element.remove();
-      rows.delete(id);
-    }
-  }
-  const body = $('#devices');
-  shown.forEach((device, at) => {
-    let row = rows.get(device.id);
-    if (!row) {
-      row = makeRow(device.id);
-      rows.set(device.id, row);
-    }
-    if (body.children[at] !== row.element) body.insertBefore(row.element, body.children[at] ?? null);
-    fill(row, device);
-  });
+  showRows($('#devices'), rows, shown, { key: ({ id }) => id, make: ({ id }) => makeRow(id), fill });
   setText($('#devices-hint'), wanted ? `${found.length} of ${devices.length}` : String(devices.length));
   $('#empty').hidden = devices.length > 0;
   $('#more').hidden = found.length <= MOST_ROWS;
@@ -82,15 +65,17 @@ function makeRow(id) {
   const button = (number, word) => h('button', {
     class: 'small', 'aria-label': `${word} on ${id}`, onclick: () => press(number),
   }, word);
+  const choose = ({ currentTarget: { checked } }) => (checked ? chosen.add(id) : chosen.delete(id));
   const row = {
-    chosen: h('input', { type: 'checkbox', 'aria-label': `Choose ${id}` }),
+    chosen: h('input', { type: 'checkbox', 'aria-label': `Choose ${id}`, checked: chosen.has(id), onchange: choose }),
     about: h('p', { class: 'hint' }),
     trouble: h('p', { class: 'trouble' }),
     leds: h('span', { class: 'leds', role: 'img' }, ...Array.from({ length: 6 }, () => h('span', { class: 'led' }))),
     plays: h('td'),
     meter: h('level-meter', { label: `Level of ${id}` }),
     battery: h('button', { class: 'small', title: 'Ask for a report', onclick: () => act(path(id, 'ask')) }),
-    streams: h('td', { class: 'numbers soft spare' }),
+    packets: h('span'),
+    streams: h('p', { class: 'hint' }),
   };
   row.element = h('tr', {},
     h('td', {}, row.chosen),
@@ -99,7 +84,7 @@ function makeRow(id) {
     row.plays,
     h('td', { class: 'level wide' }, row.meter),
     h('td', {}, row.battery),
-    row.streams,
+    h('td', { class: 'numbers soft spare' }, row.packets, row.streams),
     h('td', { class: 'actions' }, button(2, 'Mode'), button(3, 'Stop'), button(4, 'Play')));
   row.element.dataset.device = id;
   return row;
@@ -130,13 +115,14 @@ function fill(row, device) {
   row.battery.setAttribute('aria-label', `Battery of ${device.id}: ${row.battery.textContent}`);
   const { status, events, audio } = device.streams;
   const open = [status && 'LEDs', events && 'buttons', audio && 'sound'].filter(Boolean).join(', ') || 'none';
-  setText(row.streams, `${short(device.packets)} packets`);
-  row.streams.title = `open: ${open}; ${device.connects} connects, ${device.presses} presses, ${device.plays} sounds, `
-    + `${device.stalls} stalls, ${device.dropped} dropped, latest ${device.latest_ms.toFixed(1)} ms`;
+  setText(row.packets, `${short(device.packets)} packets`);
+  setText(row.streams, `${device.latest_ms.toFixed(1)} ms late at most, ${short(device.stalls)} stalls, ${short(device.dropped)} dropped`);
+  row.packets.title = `open: ${open}; ${device.connects} connects, ${device.presses} presses, ${device.plays} sounds`;
 }
 
 function showLevels(levels) {
-  for (const [id, row] of rows) row.meter.show(...(levels[id] ?? [-99, -99]));
+  // A device may be called as what every object has.
+  for (const [id, row] of rows) row.meter.show(...(Object.hasOwn(levels, id) ? levels[id] : [-99, -99]));
 }
 
 // What is pressed.
@@ -144,7 +130,8 @@ function showLevels(levels) {
 /** Whom the form speaks to; nobody where none is ticked. */
 function whom() {
   if ($('#announce').elements.to.value === 'all') return 'all';
-  const ids = [...rows].filter(([, row]) => row.chosen.checked).map(([id]) => id);
+  const known = new Set(now?.devices.map(({ id }) => id));
+  const ids = [...chosen].filter((id) => known.has(id));
   if (ids.length === 0) say('Tick some devices first.', 'bad');
   return ids;
 }

@@ -2,7 +2,7 @@
 
 import { Api } from '/console/api.js';
 import '/console/meter.js';
-import { $, askToken, clock, confirm, h, say, sentence, setText, short } from '/console/ui.js';
+import { $, askToken, clock, confirm, h, say, sentence, setText, short, showNotes, showRows } from '/console/ui.js';
 
 const api = new Api(askToken);
 let now = null;
@@ -45,25 +45,19 @@ function show(state) {
   setText(toggle, running ? 'Stop' : 'Start');
   toggle.classList.toggle('primary', !running);
 
-  showNotes(state);
+  showNotices(state);
   showChannels(state);
   showClients(state);
 }
 
-function showNotes(state) {
-  const notes = state.notices.map((notice) => `${sentence(notice)}.`);
-  if (state.file.error) {
-    notes.push(`! ${state.file.path}: ${state.file.error}. The list before it stays in force.`);
-  }
-  if (state.state === 'failed') notes.push(`! ${sentence(state.reason)}.`);
-  if (state.frames_missing > 0) notes.push(`${short(state.frames_missing)} frames came too late from the source and were sent as silence.`);
-  if (state.frames_skipped > 0) notes.push(`${short(state.frames_skipped)} frames were left out because this machine was held up.`);
-  const box = $('#notes');
-  if (box.dataset.shown === notes.join('\n')) return;
-  box.dataset.shown = notes.join('\n');
-  box.replaceChildren(...notes.map((note) => (note.startsWith('! ')
-    ? h('p', { class: 'note bad', role: 'alert' }, note.slice(2))
-    : h('p', { class: 'note' }, note))));
+function showNotices(state) {
+  const notes = state.notices.map((notice) => ({ text: `${sentence(notice)}.` }));
+  const { path: file, error } = state.file;
+  if (error) notes.push({ text: `${file}: ${error}. The list before it stays in force.`, bad: true });
+  if (state.state === 'failed') notes.push({ text: `${sentence(state.reason)}.`, bad: true });
+  if (state.frames_missing > 0) notes.push({ text: `${short(state.frames_missing)} frames came too late from the source and were sent as silence.` });
+  if (state.frames_skipped > 0) notes.push({ text: `${short(state.frames_skipped)} frames were left out because this machine was held up.` });
+  showNotes($('#notes'), notes);
 }
 
 function showChannels(state) {
@@ -89,22 +83,7 @@ function showChannels(state) {
 }
 
 function showClients(state) {
-  for (const [name, row] of rows) {
-    if (!state.clients.some((c) => c.name === name)) {
-      row.element.remove();
-      rows.delete(name);
-    }
-  }
-  const body = $('#clients');
-  state.clients.forEach((client, at) => {
-    let row = rows.get(client.name);
-    if (!row) {
-      row = makeRow(client.name);
-      rows.set(client.name, row);
-    }
-    if (body.children[at] !== row.element) body.insertBefore(row.element, body.children[at] ?? null);
-    fill(row, client);
-  });
+  showRows($('#clients'), rows, state.clients, { key: ({ name }) => name, make: ({ name }) => makeRow(name), fill });
   const { path: file, unsaved } = state.file;
   $('#save').hidden = $('#load').hidden = !file;
   $('#save').classList.toggle('primary', unsaved);

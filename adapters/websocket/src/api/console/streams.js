@@ -1,8 +1,9 @@
 // The tables of streams: what is live, and what has ended.
 
-import { $, clock, h, setText, short } from '/console/ui.js';
+import { $, clock, h, setText, short, showRows } from '/console/ui.js';
 
-const rows = new Map();
+const liveRows = new Map();
+const endedRows = new Map();
 
 export const title = (stream) => stream.name || stream.stream_id;
 
@@ -15,26 +16,17 @@ export function formatOf({ rate, channels, codec, format }) {
 
 /** Shows all; `on.open(id)` and `on.listen(id)` are for the buttons. */
 export function showStreams(streams, more, chosen, on) {
-  const known = new Set(streams.map((s) => s.stream_id));
-  for (const [id, row] of rows) {
-    const now = streams.find((s) => s.stream_id === id);
-    if (!known.has(id) || now.is_live !== row.isLive) {
-      row.element.remove();
-      rows.delete(id);
-    }
-  }
-  const places = { true: 0, false: 0 };
-  for (const stream of streams) {
-    const id = stream.stream_id;
-    if (!rows.has(id)) rows.set(id, stream.is_live ? liveRow(stream, on) : endedRow(stream, on));
-    const row = rows.get(id);
-    const body = stream.is_live ? $('#live-rows') : $('#ended-rows');
-    const at = places[stream.is_live]++;
-    if (body.children[at] !== row.element) body.insertBefore(row.element, body.children[at] ?? null);
-    if (id === chosen) row.element.setAttribute('aria-current', 'true');
-    else row.element.removeAttribute('aria-current');
-  }
-  const [live, ended] = [places.true, places.false];
+  const key = (stream) => stream.stream_id;
+  const fill = ({ element }, stream) => {
+    if (key(stream) === chosen) element.setAttribute('aria-current', 'true');
+    else element.removeAttribute('aria-current');
+  };
+  const show = (body, rows, items, makeRow) => {
+    showRows($(body), rows, items, { key, make: (stream) => makeRow(stream, on), fill });
+    return items.length;
+  };
+  const live = show('#live-rows', liveRows, streams.filter((s) => s.is_live), liveRow);
+  const ended = show('#ended-rows', endedRows, streams.filter((s) => !s.is_live), endedRow);
   $('#live-table').hidden = live === 0;
   $('#live-empty').hidden = live > 0;
   $('#ended-table').hidden = ended === 0;
@@ -46,8 +38,8 @@ export function showStreams(streams, more, chosen, on) {
 /** What changes all the time, of those that are live. */
 export function showLive(live) {
   for (const [id, now] of Object.entries(live)) {
-    const row = rows.get(id);
-    if (!row?.isLive) continue;
+    const row = liveRows.get(id);
+    if (!row) continue;
     setText(row.listeners, String(now.listeners));
     setText(row.time, clock(now.seconds));
     setText(row.rate, now.rate ? `${short(now.rate)}B/s` : 'nothing comes');
@@ -77,7 +69,6 @@ function liveRow(stream, on) {
     h('level-meter', { label: `Level of ${title(stream)}${stream.channels > 1 ? `, channel ${n + 1}` : ''}` })));
   const cell = (props = {}) => h('td', props);
   const row = {
-    isLive: true,
     meters,
     listeners: cell({ class: 'numbers named', 'data-name': 'listeners' }),
     time: cell({ class: 'numbers' }),
@@ -104,5 +95,5 @@ function endedRow(stream, on) {
     h('td', { class: 'numbers spare' }, String(stream.chunks)),
     h('td', { class: 'actions' }, button('Play', stream, on.play, 'primary'), button('Open', stream, on.open)));
   element.dataset.stream = stream.stream_id;
-  return { isLive: false, element };
+  return { element };
 }
