@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::browser::in_browser;
-use super::support::{Folder, Outcome, Running, audiox};
+use super::support::{Folder, Outcome, Running, audiox, http};
 
 const TOKEN: &str = "only-for-this-test-0123456789";
 
@@ -101,6 +101,39 @@ fn a_stream_from_the_network_is_a_sound() {
     sending.wait();
     let data = super::support::data(&heard);
     let second = &data[data.len() - 2 * 30_000..data.len() - 2 * 6_000];
+    assert!((pitch(second) - 523.0).abs() < 4.0, "{}", pitch(second));
+    stopped(server);
+}
+
+#[cfg(feature = "relay")]
+#[test]
+fn a_relays_stream_is_a_sound_and_ends_with_it() {
+    let folder = Folder::new();
+    let (_relay, url) = super::relay::relay(&folder);
+    let mut sending = Running::start(&["send", "tone:523,rate=48000", "--to", &url, "--json"]);
+    let stream = sending.event("stream");
+    let stream = stream["url"].as_str().unwrap();
+    let config = format!("[sounds]\nhall = '{stream}'\n[[modes]]\nsound = 'hall'\n");
+    std::fs::write(folder.path("devices.toml"), config).unwrap();
+    let (server, ports) = server(&["--http=off", "--config", &folder.at("devices.toml")]);
+    let (heard, url) = (
+        folder.at("heard.wav"),
+        format!("http://127.0.0.1:{}", ports[0]),
+    );
+    let steps = "until connected, play, until start, until end";
+    let args = [
+        "device", "--server", &url, "--json", "--to", &heard, "--do", steps,
+    ];
+    let mut device = Running::start(&args);
+    device.wait_for("\"begun\":true");
+    device.drain();
+    std::thread::sleep(Duration::from_secs(2));
+    // Whoever plays it is told by its end.
+    sending.interrupt();
+    sending.wait();
+    assert_eq!(device.wait().code, 0);
+    let data = super::support::data(&heard);
+    let second = &data[data.len() - 2 * 60_000..data.len() - 2 * 12_000];
     assert!((pitch(second) - 523.0).abs() < 4.0, "{}", pitch(second));
     stopped(server);
 }
@@ -314,13 +347,113 @@ fn the_terminal_is_a_device() {
 }
 
 #[test]
+fn what_a_script_presses_first_and_last_arrives() {
+    let (server, ports) = server(&["--http=127.0.0.1:0"]);
+    device(ports[0], &["--do", "mode"]).clean();
+    let (_, state) = http(ports[1], "GET", "/api/devices", "");
+    let device = &state["devices"][0];
+    assert_eq!(
+        (&device["mode"], &device["presses"]),
+        (&1.into(), &1.into())
+    );
+    stopped(server);
+}
+
+#[test]
+fn devices_are_driven_by_http() {
+    let (server, ports) = server(&["--http=127.0.0.1:0"]);
+    let url = format!("http://127.0.0.1:{}", ports[0]);
+    let (id, path) = ("a b/c?<i>", "/api/devices/a%20b%2Fc%3F%3Ci%3E");
+    let args = ["device", "--json", "--server", &url, "--id", id, "--do"];
+    let mut device = Running::start(&[&args[..], &["until connected, wait 40s"]].concat());
+    device.wait_for("connected");
+    let call = |method: &str, path: &str, body: &str| http(ports[1], method, path, body);
+    let press = format!("{path}/press");
+    for (body, mode) in [
+        ("{\"button\": 2}", 1),
+        ("{\"button\": 2, \"event\": \"tap\"}", 2),
+        ("{\"button\": 2, \"event\": \"press\"}", 3),
+        ("{\"button\": 2, \"event\": \"hold\"}", 3),
+        ("{\"button\": 2, \"event\": \"release\"}", 3),
+    ] {
+        let (status, state) = call("POST", &press, body);
+        assert_eq!((status, &state["devices"][0]["mode"]), (200, &mode.into()));
+    }
+    let play = "{\"devices\": [\"a b/c?<i>\"], \"sound\": \"organ\"}";
+    let (status, state) = call("POST", "/api/play", play);
+    assert_eq!(
+        (status, &state["devices"][0]["sound"]),
+        (200, &"organ".into())
+    );
+    let (status, state) = call("POST", "/api/stop", "{\"devices\": \"all\"}");
+    assert_eq!(
+        (status, &state["devices"][0]["state"]),
+        (200, &"idle".into())
+    );
+    for (path, body, status, says) in [
+        (press.as_str(), "{\"button\": 5}", 400, "button is 1 to 4"),
+        (&press, "{\"button\": \"2\"}", 400, "button is 1 to 4"),
+        (
+            &press,
+            "{\"button\": 2, \"event\": \"dance\"}",
+            400,
+            "event is tap",
+        ),
+        (&press, "{\"button\": 2, \"event\": 7}", 400, "event is tap"),
+        (&press, "[2]", 400, "an object"),
+        (&press, "{\"button\":", 400, "an object"),
+        ("/api/devices/x/press", "{\"button\": 2}", 404, "no device"),
+        ("/api/devices/x/ask", "", 404, "no device"),
+        (
+            "/api/play",
+            "{\"devices\": \"all\"}",
+            400,
+            "sound is a name",
+        ),
+        (
+            "/api/play",
+            "{\"devices\": \"some\", \"sound\": \"organ\"}",
+            400,
+            "devices is a list",
+        ),
+        (
+            "/api/play",
+            "{\"devices\": \"all\", \"sound\": \"x\"}",
+            400,
+            "known are",
+        ),
+        (
+            "/api/play",
+            "{\"devices\": [\"x\"], \"sound\": \"organ\"}",
+            404,
+            "none of these",
+        ),
+        ("/api/stop", "{\"devices\": [1]}", 400, "devices is a list"),
+        ("/api/stop", "{}", 400, "devices is a list"),
+    ] {
+        let (got, answer) = call("POST", path, body);
+        assert_eq!(got, status, "{path} {body}: {answer}");
+        let error = answer["error"].as_str().unwrap_or_default();
+        assert!(error.contains(says), "{error}");
+    }
+    let (_, state) = call("GET", "/api/devices", "");
+    assert_eq!(
+        state["devices"][0]["mode"], 0,
+        "nothing of that did anything"
+    );
+    device.interrupt();
+    device.wait();
+    stopped(server);
+}
+
+#[test]
 fn the_page_shows_devices_and_acts_on_their_behalf() {
     let folder = Folder::new();
     let tokens = folder.at("tokens");
     std::fs::write(&tokens, TOKEN).unwrap();
     let (server, ports) = server(&["--http=127.0.0.1:0", "--token-file", &tokens]);
     let url = format!("http://127.0.0.1:{}", ports[0]);
-    let be = |id: &str, more: &[&str]| {
+    let be = |id| {
         let all = [
             "device",
             "--json",
@@ -330,27 +463,23 @@ fn the_page_shows_devices_and_acts_on_their_behalf() {
             id,
             "--token-file",
             &tokens,
+            "--do",
+            "until connected, battery 0.7, wait 40s",
         ];
-        Running::start(
-            &[
-                &all[..],
-                &["--do", "until connected, battery 0.7, wait 40s"],
-                more,
-            ]
-            .concat(),
-        )
+        Running::start(&all)
     };
-    let (mut kitchen, mut hall) = (be("kitchen", &[]), be("hall", &[]));
-    kitchen.wait_for("connected");
-    hall.wait_for("connected");
+    let mut devices = ["kitchen", "hall", "constructor"].map(be);
+    for device in &mut devices {
+        device.wait_for("connected");
+    }
     in_browser(
         "devices.mjs",
         &[&format!("http://127.0.0.1:{}/", ports[1]), TOKEN],
     );
-    kitchen.interrupt();
-    hall.interrupt();
-    kitchen.wait();
-    hall.wait();
+    for device in devices {
+        device.interrupt();
+        device.wait();
+    }
     stopped(server);
 }
 
@@ -390,6 +519,11 @@ fn what_cannot_be_is_told_in_a_line() {
             vec!["device-server", "--listen=127.0.0.1:0", "--lead=1m"],
             2,
             "lead",
+        ),
+        (
+            vec!["device-server", "--listen=127.0.0.1:0", "--keep-alive=0s"],
+            2,
+            "keep",
         ),
         (vec!["device-server", "--listen=50051"], 2, "--listen"),
         (

@@ -1,31 +1,14 @@
 //! `audiox fanout`, its page and its HTTP calls.
 
-use std::io::{Read, Write};
-use std::net::{TcpStream, UdpSocket};
+use std::net::UdpSocket;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::browser::in_browser;
-use super::support::{Folder, Running, audiox};
+use super::support::{Folder, Running, audiox, http};
 
 const TOKEN: &str = "only-for-this-test-0123456789";
-
-fn http(port: u16, method: &str, path: &str, body: &str) -> (u16, Value) {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    let length = body.len();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {length}\r\n\
-         Connection: close\r\n\r\n{body}"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    let body = answer.split_once("\r\n\r\n").unwrap().1;
-    (status, serde_json::from_str(body).unwrap_or(Value::Null))
-}
 
 #[test]
 fn the_page_adds_changes_mutes_and_removes_clients_and_shows_their_levels() {

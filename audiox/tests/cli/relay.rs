@@ -306,7 +306,7 @@ fn tokens_and_other_sites_are_let_in_by_option() {
 }
 
 /// A relay in `folder`, and its URL.
-fn relay(folder: &Folder) -> (Running, String) {
+pub(super) fn relay(folder: &Folder) -> (Running, String) {
     let options = options(folder, &folder.at("archive"));
     let (relay, ports) = Running::listening(&refs(&options));
     (relay, format!("http://127.0.0.1:{}", ports[0]))
