@@ -14,6 +14,8 @@ pub struct SampleRate(NonZeroU32);
 impl SampleRate {
     /// 8 kHz, telephony.
     pub const HZ_8000: Self = Self(NonZeroU32::new(8_000).expect("not zero"));
+    /// 16 kHz, wideband speech.
+    pub const HZ_16000: Self = Self(NonZeroU32::new(16_000).expect("not zero"));
     /// 44.1 kHz, CD.
     pub const HZ_44100: Self = Self(NonZeroU32::new(44_100).expect("not zero"));
     /// 48 kHz, professional audio and Opus.

@@ -1,6 +1,7 @@
 //! FLAC, MP3, Ogg Vorbis and AAC files as sources.
 //!
-//! [`CompressedSource`] reads FLAC (also in Ogg), MP3, Vorbis in Ogg, and AAC-LC in ADTS or MP4. What a file is,
+//! [`CompressedSource`] reads FLAC (also in Ogg), MP3, Vorbis in Ogg, AAC-LC in ADTS or MP4, and
+//! these and PCM out of Matroska and WebM. What a file is,
 //! its content says, never its name. Demuxing and decoding are those of the crate `symphonia`.
 //!
 //! # Without a gap
@@ -11,6 +12,7 @@
 //! # Length
 //! Positions and lengths are exact to the frame. FLAC, Vorbis and MP4 tell their length; MP3 and
 //! ADTS do not, or only as a guess, so these files are read through once when they are opened.
+//! [`CompressedSource::counted`] believes no header, since a recording in memory may have been cut.
 //!
 //! # Damage
 //! What cannot be decoded becomes silence of the same length, so that what follows stays in its
@@ -20,8 +22,11 @@
 //! Of streams that are chained in one Ogg file only the first could be read; such files are refused.
 
 mod demuxer;
+mod matroska;
 mod mp4;
+mod mp4_opus;
 mod ogg;
 mod source;
 
+pub use mp4_opus::Mp4Opus;
 pub use source::CompressedSource;

@@ -111,8 +111,9 @@ fn split_digits(text: &str) -> (&str, &str) {
 /// What names of WAV files end in.
 pub const WAV_EXTENSIONS: [&str; 4] = ["wav", "wave", "bwf", "rf64"];
 /// What names of audio files end in that are read, WAV among them.
-pub const EXTENSIONS: [&str; 13] = [
+pub const EXTENSIONS: [&str; 16] = [
     "wav", "wave", "bwf", "rf64", "flac", "mp3", "ogg", "oga", "opus", "aac", "m4a", "m4b", "mp4",
+    "webm", "mka", "mkv",
 ];
 
 #[cfg(test)]

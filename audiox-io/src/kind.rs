@@ -7,6 +7,8 @@ use std::path::Path;
 
 use audiox_core::source::SourceError;
 
+use crate::mpeg;
+
 /// A kind of file. Names and extensions play no part in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -27,6 +29,10 @@ pub enum FileKind {
     OggOpus,
     /// FLAC in Ogg.
     OggFlac,
+    /// Matroska (`.mka`, `.mkv`); what is in it is seen when it is opened.
+    Matroska,
+    /// WebM, as browsers record it.
+    WebM,
     /// Known, and not read here.
     Other(&'static str),
     /// Nothing known.
@@ -35,8 +41,7 @@ pub enum FileKind {
 
 impl FileKind {
     /// The kinds that are read, for people.
-    pub const READ: &'static str =
-        "WAV, FLAC, MP3, Ogg Opus, Ogg Vorbis, Ogg FLAC, and AAC (.aac, .m4a)";
+    pub const READ: &'static str = "WAV, FLAC, MP3, Ogg Opus, Ogg Vorbis, Ogg FLAC, AAC (.aac, .m4a), WebM and Matroska (.mka)";
 
     /// Looks at the file's beginning.
     ///
@@ -70,6 +75,21 @@ impl FileKind {
         Ok(Self::Unknown)
     }
 
+    /// What bytes are that may as well be samples without a header. Such samples can begin as
+    /// MP3 does, whose mark is 11 bits; so several packets of it must follow each other, unless a tag says what
+    /// it is.
+    pub fn of_buffer(bytes: &[u8]) -> Self {
+        let kind = Self::of(&mut io::Cursor::new(bytes)).unwrap_or(Self::Unknown);
+        let is_marked = matches!(
+            kind,
+            Self::Mp3 | Self::Aac | Self::Other("MPEG audio layer I" | "MPEG audio layer II")
+        );
+        match is_marked && !bytes.starts_with(b"ID3") && !mpeg::is_chain(bytes) {
+            true => Self::Unknown,
+            false => kind,
+        }
+    }
+
     fn of_bytes(head: &[u8]) -> Self {
         let begins = |magic: &[u8]| head.starts_with(magic);
         let behind = |at: usize, magic: &[u8]| head.get(at..).is_some_and(|h| h.starts_with(magic));
@@ -84,7 +104,7 @@ impl FileKind {
             }
             _ if begins(b"caff") => Self::Other("Core Audio"),
             _ if begins(b"RIFF") && behind(8, b"AVI ") => Self::Other("AVI"),
-            _ if begins(&[0x1a, 0x45, 0xdf, 0xa3]) => Self::Other("Matroska or WebM"),
+            _ if begins(&[0x1a, 0x45, 0xdf, 0xa3]) => Self::of_ebml(head),
             _ if begins(&[0x30, 0x26, 0xb2, 0x75]) => Self::Other("Windows Media"),
             _ if begins(b"#!AMR") => Self::Other("AMR"),
             _ if begins(b".snd") => Self::Other("Sun AU"),
@@ -103,6 +123,15 @@ impl FileKind {
                 }
             }
             _ => Self::Unknown,
+        }
+    }
+
+    /// The document type in the header tells them apart (RFC 8794 section 11.2.4).
+    fn of_ebml(head: &[u8]) -> Self {
+        let mut at = head.windows(3).filter(|w| w[0] == 0x42 && w[1] == 0x82);
+        match at.next().map(|w| w[2]) {
+            Some(0x84) if head.windows(4).any(|w| w == b"webm") => Self::WebM,
+            _ => Self::Matroska,
         }
     }
 
@@ -134,6 +163,8 @@ impl fmt::Display for FileKind {
             Self::OggVorbis => "Ogg Vorbis",
             Self::OggOpus => "Ogg Opus",
             Self::OggFlac => "Ogg FLAC",
+            Self::Matroska => "Matroska",
+            Self::WebM => "WebM",
             Self::Other(name) => name,
             Self::Unknown => "unknown",
         })
@@ -203,6 +234,11 @@ mod tests {
             ),
             (b"FORM\0\0\0\0AIFF", FileKind::Other("AIFF")),
             (b"caff", FileKind::Other("Core Audio")),
+            (b"\x1a\x45\xdf\xa3\x9f\x42\x82\x84webm", FileKind::WebM),
+            (
+                b"\x1a\x45\xdf\xa3\x9f\x42\x82\x88matroska",
+                FileKind::Matroska,
+            ),
             (b"hello, world", FileKind::Unknown),
             (&[0xff; 16], FileKind::Unknown),
             (&[0xff], FileKind::Unknown),

@@ -4,12 +4,19 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`wav`] | WAV, RF64 and BW64 files, streamed in and out |
-//! | `compressed` | FLAC, MP3, Ogg Vorbis and AAC files as sources (feature `compressed`) |
+//! | `compressed` | FLAC, MP3, Vorbis and AAC files as sources (feature `compressed`) |
 //! | [`ogg`] | Ogg Opus files in and out, packet by packet |
+//! | [`matroska`] | WebM and Matroska files, packet by packet |
+//! | [`opus`] | Opus packets, whatever container they come from |
+//! | `sound` | recordings in memory, whatever they are (feature `compressed`) |
+//! | [`guess`] | what PCM without a header most likely is |
+//! | [`pcm`] | PCM without a header in memory |
 //! | [`kind`] | what a file is, by its content |
 //! | [`folder`] | every audio file of a folder |
 //! | [`signal`] | tones, sweeps, noise, silence, impulses |
 //! | `device` | microphones and speakers (feature `devices`) |
+//! | `analysis` | levels, loudness, clipping, silence and a spectrogram of any source (feature `analysis`) |
+//! | [`envelope`] | the outline of any source |
 //! | [`decorate`] | loops, gain, start offset, length limit and another rate around any source |
 //! | [`raw`] | PCM without a header: pipes, standard input and output; a sink for nothing |
 //! | [`prefetch`] | a read-ahead thread, so that a pacing thread never waits for a disk |
@@ -43,29 +50,41 @@
 //! [`Sink`]: audiox_core::source::Sink
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "analysis")]
+pub mod analysis;
 #[cfg(feature = "compressed")]
 pub mod compressed;
 pub mod decorate;
 #[cfg(feature = "devices")]
 pub mod device;
+pub mod envelope;
 pub mod folder;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod guess;
 pub mod kind;
+pub mod matroska;
+mod mpeg;
 pub mod ogg;
+pub mod opus;
+pub mod pcm;
 pub mod prefetch;
 pub mod raw;
 pub mod signal;
+#[cfg(feature = "compressed")]
+pub mod sound;
 pub mod wav;
 
 #[cfg(feature = "compressed")]
-pub use compressed::CompressedSource;
+pub use compressed::{CompressedSource, Mp4Opus};
 pub use decorate::{Amplified, Looped, Repeat, Resampled, Skip, Take};
 pub use folder::{list_folder, load_folder};
 pub use kind::FileKind;
+pub use matroska::MatroskaOpus;
 pub use ogg::{OpusFileReader, OpusFileWriter, OpusHead};
+pub use pcm::{PcmCoding, PcmSource};
 pub use prefetch::{Filled, Prefetch, PrefetchConfig, PrefetchReader};
 pub use raw::{NullSink, RawSink, RawSource};
 pub use signal::{Colour, Signal};
-pub use wav::{WavSink, WavSource};
+pub use wav::{WavBytes, WavSink, WavSource};

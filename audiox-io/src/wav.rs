@@ -47,9 +47,11 @@ mod layout;
 mod recorder;
 mod sink;
 mod source;
+mod stream;
 
 pub use sink::WavSink;
 pub use source::WavSource;
+pub use stream::WavBytes;
 
 use audiox_core::format::{SampleFormat, StreamFormat};
 

@@ -28,6 +28,7 @@
 //! | hear what comes as a listener would, delay adapted and losses concealed | [`play`](play()), a [`Player`] |
 //! | take received audio into a program | a [`Sink`] by [`Target::Sinks`] of a [`Node`] |
 //! | relay live audio to many listeners and keep it; publish to a relay, listen to one | `relay` (feature `relay`) |
+//! | open a recording in memory, whatever it is, and say how it sounds | [`sound`] |
 //! | compare a recording with its original, draw both | [`compare`], [`plot`] |
 //! | record live audio into a voice session in Redis, list and read sessions | `session`, `redis` (feature `redis`) |
 //! | try a program against a bad network in virtual time | `core::sim` (feature `sim` of audiox-core) |
@@ -103,6 +104,7 @@ pub mod send;
 #[cfg(feature = "redis")]
 pub mod session;
 pub mod sink;
+pub mod sound;
 #[cfg(feature = "grpc")]
 pub mod sounds;
 pub mod source;

@@ -17,11 +17,10 @@
 
 mod axis;
 mod delay;
-mod envelope;
 mod text;
 
+pub use audiox_io::envelope::{Envelope, Extent};
 pub use delay::DelayPicture;
-pub use envelope::{Envelope, Extent};
 
 use std::fmt::{self, Write};
 use std::time::Duration;

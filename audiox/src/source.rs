@@ -2,7 +2,7 @@
 //!
 //! | text | source |
 //! | --- | --- |
-//! | `take1.wav`, `song.flac` | a file: WAV, FLAC, MP3, Ogg Opus, Ogg Vorbis, AAC (`.aac`, `.m4a`); its content says which |
+//! | `take1.wav`, `song.flac` | a file: WAV, FLAC, MP3, Ogg Opus, Ogg Vorbis, AAC (`.aac`, `.m4a`), WebM, Matroska (`.mka`); its content says which |
 //! | `recordings/` | every such file of a folder, a stream each, in natural order |
 //! | `tone:440` | a sine; `tone:440+880` has one frequency for each channel |
 //! | `sweep:20-20000` | a sine that moves between two frequencies, in 10 s unless told otherwise |
@@ -26,9 +26,11 @@ use audiox_core::ConfigError;
 use audiox_core::convert::Gain;
 use audiox_core::format::{Channels, PcmFormat, SampleFormat, SampleRate, StreamFormat};
 use audiox_core::source::{Source, SourceError};
+use audiox_io::matroska::{MatroskaReader, TrackCodec};
+use audiox_io::opus::OpusPackets;
 use audiox_io::{
-    Amplified, CompressedSource, FileKind, Looped, OpusFileReader, RawSource, Repeat, Skip, Take,
-    WavSource, folder,
+    Amplified, CompressedSource, FileKind, Looped, MatroskaOpus, Mp4Opus, OpusFileReader,
+    RawSource, Repeat, Skip, Take, WavSource, folder,
 };
 
 use crate::Error;
@@ -210,9 +212,19 @@ pub fn open_file(path: impl AsRef<Path>) -> Result<OpenSource, SourceError> {
         FileKind::Flac
         | FileKind::Mp3
         | FileKind::Aac
-        | FileKind::Mp4
         | FileKind::OggVorbis
         | FileKind::OggFlac => Ok(CompressedSource::open(path)?.into()),
+        FileKind::Mp4 => match Mp4Opus::open(path)? {
+            Some(packets) => of_opus(packets),
+            None => Ok(CompressedSource::open(path)?.into()),
+        },
+        FileKind::Matroska | FileKind::WebM => {
+            let reader = MatroskaReader::open(path)?;
+            match reader.track().codec {
+                TrackCodec::Opus(_) => of_opus(MatroskaOpus::of(reader)?),
+                _ => Ok(CompressedSource::open(path)?.into()),
+            }
+        }
         #[cfg(feature = "opus")]
         FileKind::OggOpus => {
             let packets = OpusFileReader::open(path)?;
@@ -224,7 +236,7 @@ pub fn open_file(path: impl AsRef<Path>) -> Result<OpenSource, SourceError> {
             });
             Ok(OpenSource {
                 opus: plain.then_some(packets),
-                ..audiox_opus::OpusSource::open(path)?.into()
+                ..of_opus(OpusFileReader::open(path)?)?
             })
         }
         #[cfg(not(feature = "opus"))]
@@ -250,6 +262,27 @@ pub fn open_file(path: impl AsRef<Path>) -> Result<OpenSource, SourceError> {
             FileKind::READ
         ))),
     }
+}
+
+/// Packets of Opus as audio, whatever file they are from.
+#[cfg(feature = "opus")]
+fn of_opus(packets: impl OpusPackets + 'static) -> Result<OpenSource, SourceError> {
+    let source = audiox_opus::OpusSource::new(packets)?;
+    let name = source.name().to_owned();
+    let notices = source.notices().to_vec();
+    Ok(OpenSource {
+        path: Some(PathBuf::from(&name)),
+        notices,
+        ..OpenSource::new(name, Box::new(source), Some(SampleFormat::F32))
+    })
+}
+
+#[cfg(not(feature = "opus"))]
+fn of_opus(packets: impl OpusPackets + 'static) -> Result<OpenSource, SourceError> {
+    Err(SourceError::Unsupported(format!(
+        "{}: this is Opus, which takes feature opus",
+        packets.name()
+    )))
 }
 
 fn has_extension(path: &Path, extensions: &[&str]) -> bool {
@@ -300,23 +333,6 @@ impl From<CompressedSource> for OpenSource {
         Self {
             name: file.name().to_owned(),
             sample: file.sample(),
-            path: Some(PathBuf::from(file.name())),
-            endless: false,
-            notices: file.notices().to_vec(),
-            #[cfg(feature = "devices")]
-            device: None,
-            opus: None,
-            source: Box::new(file),
-        }
-    }
-}
-
-#[cfg(feature = "opus")]
-impl From<audiox_opus::OpusSource> for OpenSource {
-    fn from(file: audiox_opus::OpusSource) -> Self {
-        Self {
-            name: file.name().to_owned(),
-            sample: SampleFormat::F32,
             path: Some(PathBuf::from(file.name())),
             endless: false,
             notices: file.notices().to_vec(),

@@ -56,7 +56,7 @@ fn encoded(format: StreamFormat, samples: &[f32]) -> Vec<u8> {
     bytes
 }
 
-fn open(bytes: Vec<u8>) -> OpusSource<Cursor<Vec<u8>>> {
+fn open(bytes: Vec<u8>) -> OpusSource<OpusFileReader<Cursor<Vec<u8>>>> {
     OpusSource::new(OpusFileReader::new(Cursor::new(bytes), "memory").unwrap()).unwrap()
 }
 

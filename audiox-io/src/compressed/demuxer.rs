@@ -11,6 +11,7 @@ use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::common::Limit;
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::well_known::FORMAT_ID_MKV;
 use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, Track, TrackType};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
@@ -45,16 +46,12 @@ pub(super) struct Told {
 }
 
 impl Demuxer {
+    /// A demuxer of what `stream` holds.
     pub(super) fn new(stream: MediaSourceStream<'static>) -> Result<Self, Error> {
-        let metadata = MetadataOptions::default()
-            .limit_tag_bytes(Limit::Maximum(MAX_TAG_BYTES))
-            .limit_visual_bytes(Limit::Maximum(0));
-        let reader = symphonia::default::get_probe().probe(
-            &Hint::new(),
-            stream,
-            FormatOptions::default(),
-            metadata,
-        )?;
+        Self::of(probe(stream)?)
+    }
+
+    pub(super) fn of(reader: Box<dyn FormatReader>) -> Result<Self, Error> {
         let track = reader.default_track(TrackType::Audio);
         let track = track.ok_or(Error::Unsupported("there is no audio track"))?;
         let params = track.codec_params.as_ref().and_then(|p| p.audio());
@@ -103,6 +100,27 @@ impl Demuxer {
         }
     }
 
+    fn is_matroska(&self) -> bool {
+        let reader = self.reader.as_ref();
+        reader.is_some_and(|r| r.format_info().format == FORMAT_ID_MKV)
+    }
+
+    /// The coding, for people.
+    pub(super) fn codec(&self) -> &'static str {
+        match self.decoder.codec_params().codec {
+            CODEC_ID_MP3 => "MP3",
+            CODEC_ID_AAC => "AAC",
+            CODEC_ID_FLAC => "FLAC",
+            CODEC_ID_VORBIS => "Vorbis",
+            _ => self.decoder.codec_info().long_name,
+        }
+    }
+
+    /// Whether samples are stored as they stand.
+    pub(super) fn is_pcm(&self) -> bool {
+        self.decoder.codec_info().short_name.starts_with("pcm_")
+    }
+
     pub(super) fn told(&self) -> Told {
         let track = self.track();
         let frames = track.and_then(|t| {
@@ -137,7 +155,7 @@ impl Demuxer {
         };
         let rate = SampleRate::new(rate).map_err(odd)?;
         let channels = Channels::new(u16::try_from(channels).unwrap_or(0)).map_err(odd)?;
-        let lossless = matches!(kind, FileKind::Flac | FileKind::OggFlac);
+        let lossless = self.is_pcm() || self.kind() == FileKind::Flac;
         let bits = params.and_then(|p| p.bits_per_sample).filter(|_| lossless);
         Ok((StreamFormat::new(rate, channels), bits))
     }
@@ -208,7 +226,15 @@ impl Demuxer {
 
     /// Back to the start, as if nothing had been read.
     pub(super) fn rewind(&mut self) -> Result<(), Error> {
-        let reader = self.reader.take().ok_or(GONE)?;
+        let is_matroska = self.is_matroska();
+        let mut reader = self.reader.take().ok_or(GONE)?;
+        if is_matroska {
+            // It need not be read through again; decoders do not forget all when they are reset.
+            let (ts, track_id) = (Timestamp::new(0), self.track);
+            reader.seek(SeekMode::Accurate, SeekTo::Timestamp { ts, track_id })?;
+            *self = Self::of(reader)?;
+            return Ok(());
+        }
         let mut stream = reader.into_inner();
         stream.seek(SeekFrom::Start(0))?;
         *self = Self::new(stream)?;
@@ -228,6 +254,14 @@ impl Demuxer {
         self.decoder.reset();
         Ok(self.position(sought.actual_ts))
     }
+}
+
+/// What takes `stream` apart, by its content.
+pub(super) fn probe(stream: MediaSourceStream<'static>) -> Result<Box<dyn FormatReader>, Error> {
+    let metadata = MetadataOptions::default()
+        .limit_tag_bytes(Limit::Maximum(MAX_TAG_BYTES))
+        .limit_visual_bytes(Limit::Maximum(0));
+    symphonia::default::get_probe().probe(&Hint::new(), stream, FormatOptions::default(), metadata)
 }
 
 /// Frames a tick of `base`, in lowest terms.

@@ -41,6 +41,37 @@ pub(super) fn read_edit(reader: &mut (impl Read + Seek), rate: u32) -> io::Resul
     Ok(walk.from_list.or(walk.from_tag).unwrap_or_default())
 }
 
+/// Whether the file has its index. Boxes that claim more than there is end it.
+///
+/// # Errors
+/// Reading fails.
+pub(super) fn has_movie(reader: &mut (impl Read + Seek)) -> io::Result<bool> {
+    let end = reader.seek(SeekFrom::End(0))?;
+    let mut at = 0;
+    for _ in 0..MAX_BOXES {
+        let mut head = [0; 16];
+        let len = usize::try_from(end.saturating_sub(at)).map_or(16, |n| n.min(16));
+        reader.seek(SeekFrom::Start(at))?;
+        reader.read_exact(&mut head[..len])?;
+        let [a, b, c, d, kind @ ..] = head;
+        if len < 8 {
+            break;
+        }
+        if kind.starts_with(b"moov") {
+            return Ok(true);
+        }
+        at = match u32::from_be_bytes([a, b, c, d]) {
+            0 => break,
+            1 if len == 16 => {
+                let [_, _, _, _, size @ ..] = kind;
+                at.saturating_add(u64::from_be_bytes(size).max(16))
+            }
+            size => at + u64::from(size.max(8)),
+        };
+    }
+    Ok(false)
+}
+
 struct Walk<'a, R> {
     reader: &'a mut R,
     rate: u32,

@@ -6,14 +6,17 @@ use std::path::Path;
 use audiox_core::convert::{self, FLOAT_LIMIT};
 use audiox_core::format::{Endian, PcmFormat, SampleFormat, StreamFormat};
 use audiox_core::source::{Source, SourceClock, SourceError};
+use bytes::Bytes;
 use symphonia::core::errors::Error;
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::packet::Packet;
 
 use super::demuxer::Demuxer;
-use super::mp4::{Edit, read_edit};
+use super::matroska::MatroskaFormat;
+use super::mp4::{Edit, has_movie, read_edit};
 use super::ogg::is_chained;
 use crate::kind::FileKind;
+use crate::matroska::MatroskaReader;
 
 /// A FLAC, MP3, Ogg Vorbis or AAC file, decoded as it is read. The [module](super) tells how.
 ///
@@ -45,6 +48,15 @@ pub struct CompressedSource {
     scratch: Vec<f32>,
 }
 
+/// Whose word counts for how long a file is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Length {
+    /// The header's, where it is one.
+    Told,
+    /// The packets'.
+    Counted,
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Damage {
     frames: u64,
@@ -66,7 +78,7 @@ impl CompressedSource {
         let name = path.display().to_string();
         match (File::open(path), File::open(path)) {
             // The edit list is read beside the demuxer, which does not show it.
-            (Ok(file), Ok(beside)) => Self::new(file, beside, name),
+            (Ok(file), Ok(beside)) => Self::new(file, beside, name, Length::Told),
             (Err(source), _) | (_, Err(source)) => Err(SourceError::Io { what: name, source }),
         }
     }
@@ -76,11 +88,30 @@ impl CompressedSource {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn from_bytes(bytes: Vec<u8>, name: impl Into<String>) -> Result<Self, SourceError> {
-        let bytes: std::sync::Arc<[u8]> = bytes.into();
-        Self::new(Cursor::new(bytes.clone()), Cursor::new(bytes), name.into())
+        let bytes = Bytes::from(bytes);
+        Self::new(
+            Cursor::new(bytes.clone()),
+            Cursor::new(bytes),
+            name.into(),
+            Length::Told,
+        )
     }
 
-    fn new<S>(source: S, mut beside: S, name: String) -> Result<Self, SourceError>
+    /// A file that is in memory and may have been cut: its length is that of the packets that are there,
+    /// which are counted, whatever its header says. `name` stands in messages.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn counted(bytes: Bytes, name: impl Into<String>) -> Result<Self, SourceError> {
+        Self::new(
+            Cursor::new(bytes.clone()),
+            Cursor::new(bytes),
+            name.into(),
+            Length::Counted,
+        )
+    }
+
+    fn new<S>(source: S, mut beside: S, name: String, length: Length) -> Result<Self, SourceError>
     where
         S: MediaSource + 'static,
     {
@@ -99,7 +130,24 @@ impl CompressedSource {
             )));
         }
         let stream = MediaSourceStream::new(Box::new(source), Default::default());
-        let mut demuxer = Demuxer::new(stream).map_err(|e| fault(&name, kind, &e))?;
+        let mut notices = Vec::new();
+        let mut edit = Edit::default();
+        let demuxer = match kind {
+            FileKind::Matroska | FileKind::WebM => {
+                let reader = MatroskaReader::new(stream, name.as_str())?;
+                notices.extend_from_slice(reader.notices());
+                edit.delay = reader.track().delay();
+                Demuxer::of(Box::new(MatroskaFormat::new(reader)?))
+            }
+            FileKind::Mp4 if !has_movie(&mut beside).map_err(io)? => {
+                return Err(SourceError::Malformed(format!(
+                    "{name}: this MP4 recording was cut before its index (moov), which tells where \
+                     its audio lies; nothing of it can be read"
+                )));
+            }
+            _ => Demuxer::new(stream),
+        };
+        let mut demuxer = demuxer.map_err(|e| fault(&name, kind, &e))?;
         let kind = match kind {
             // Something lies before the audio; the demuxer has searched.
             FileKind::Unknown => demuxer.kind(),
@@ -107,29 +155,34 @@ impl CompressedSource {
         };
         let told = demuxer.told();
         let (format, bits) = demuxer.format(&name, kind)?;
-        let mut notices = Vec::new();
-        let edit = match kind {
-            FileKind::Mp4 => read_edit(&mut beside, format.rate.get()).map_err(io)?,
-            _ => Edit::default(),
-        };
+        if kind == FileKind::Mp4 {
+            edit = read_edit(&mut beside, format.rate.get()).map_err(io)?;
+        }
         let delay = edit.delay + u64::from(told.delay);
-        let length = match (kind, told.frames) {
-            (FileKind::Mp3 | FileKind::Aac, _) | (_, None | Some(0)) => {
+        let is_counted = match kind {
+            FileKind::Mp3 | FileKind::Aac => true,
+            // Its packets have been counted.
+            FileKind::Matroska | FileKind::WebM => false,
+            _ => length == Length::Counted || told.frames.is_none_or(|frames| frames == 0),
+        };
+        let length = match told.frames {
+            _ if is_counted => {
                 let all = demuxer.count().map_err(|e| fault(&name, kind, &e))?;
                 demuxer.rewind().map_err(|e| fault(&name, kind, &e))?;
                 let there = all.saturating_sub(delay);
-                match told.frames.filter(|_| told.has_tag) {
+                let is_told = told.has_tag || !matches!(kind, FileKind::Mp3 | FileKind::Aac);
+                match told.frames.filter(|n| is_told && *n > 0) {
                     Some(frames) if frames > there => {
                         notices.push(format!(
                             "the header says {frames} frames, but there are {there}"
                         ));
                         there
                     }
-                    Some(frames) => frames,
-                    None => there,
+                    Some(frames) if told.has_tag => frames,
+                    _ => there,
                 }
             }
-            (_, Some(all)) => all - delay.min(all),
+            all => all.unwrap_or(0).saturating_sub(delay),
         };
         let length = match edit.length {
             Some(edit) if edit.frames.saturating_add(edit.unsure) <= length => edit.frames,
@@ -180,7 +233,18 @@ impl CompressedSource {
         self.length
     }
 
-    /// The sample format that keeps all of it: integers for FLAC, floats for the others.
+    /// How it is coded, for people.
+    pub fn codec(&self) -> &'static str {
+        self.demuxer.codec()
+    }
+
+    /// Whether samples are stored as they stand.
+    pub fn is_pcm(&self) -> bool {
+        self.demuxer.is_pcm()
+    }
+
+    /// The sample format that keeps all of it: integers for FLAC and PCM of integers, floats for
+    /// the others.
     pub fn sample(&self) -> SampleFormat {
         match self.bits {
             Some(..=16) => SampleFormat::S16,

@@ -3,4 +3,6 @@
 
 mod damaged;
 mod kinds;
+mod matroska;
+mod mp4;
 mod support;

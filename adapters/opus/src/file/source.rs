@@ -1,6 +1,4 @@
 use std::fmt;
-use std::fs::File;
-use std::io::{Read, Seek};
 use std::path::Path;
 
 use audiox_core::codec::Decoder;
@@ -8,18 +6,19 @@ use audiox_core::error::ConfigError;
 use audiox_core::format::{Channels, PcmFormat, SampleRate, StreamFormat};
 use audiox_core::source::{Source, SourceClock, SourceError};
 use audiox_io::ogg::{ChannelMapping, OpusEvent, OpusFileReader};
+use audiox_io::opus::OpusPackets;
 
 use super::surround_order;
 use crate::config::OpusConfig;
 use crate::decoder::OpusDecoder;
 use crate::layout::Layout;
 
-/// An Ogg Opus file, decoded at 48 kHz as it is read.
+/// A recording of Opus packets, an Ogg Opus file mostly, decoded at 48 kHz as it is read.
 ///
 /// Pre-skip, end trimming and output gain are those of the file; chained streams follow each other
 /// without a gap; what is missing or damaged is concealed, at most 120 ms at a time.
-pub struct OpusSource<R: Read + Seek = File> {
-    reader: OpusFileReader<R>,
+pub struct OpusSource<P: OpusPackets = OpusFileReader> {
+    reader: P,
     decoder: OpusDecoder,
     channels: Channels,
     length: u64,
@@ -33,7 +32,7 @@ pub struct OpusSource<R: Read + Seek = File> {
     gain: f32,
 }
 
-impl OpusSource<File> {
+impl OpusSource {
     /// Opens a file.
     ///
     /// # Errors
@@ -44,12 +43,12 @@ impl OpusSource<File> {
     }
 }
 
-impl<R: Read + Seek> OpusSource<R> {
-    /// The audio of a file that stands at its start.
+impl<P: OpusPackets> OpusSource<P> {
+    /// The audio of a recording that stands at its start.
     ///
     /// # Errors
     /// [`SourceError::Unsupported`] where its channels are not those of any decoder.
-    pub fn new(reader: OpusFileReader<R>) -> Result<Self, SourceError> {
+    pub fn new(reader: P) -> Result<Self, SourceError> {
         let mapping = &reader.head().mapping;
         let odd = |e: ConfigError| {
             SourceError::Unsupported(format!("{}: cannot be decoded: {e}", reader.name()))
@@ -149,7 +148,7 @@ impl<R: Read + Seek> OpusSource<R> {
     }
 }
 
-impl<R: Read + Seek + Send> Source for OpusSource<R> {
+impl<P: OpusPackets> Source for OpusSource<P> {
     fn format(&self) -> StreamFormat {
         StreamFormat::new(SampleRate::HZ_48000, self.channels)
     }
@@ -207,7 +206,7 @@ impl<R: Read + Seek + Send> Source for OpusSource<R> {
     }
 }
 
-impl<R: Read + Seek> fmt::Debug for OpusSource<R> {
+impl<P: OpusPackets> fmt::Debug for OpusSource<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OpusSource")
             .field("reader", &self.reader)

@@ -26,7 +26,7 @@ use crate::cli::value;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct SendArgs {
-    /// Files (WAV, FLAC, MP3, Ogg Opus, Ogg Vorbis, AAC); folders (every such file in one, a stream each);
+    /// Files (WAV, FLAC, MP3, Ogg Opus, Ogg Vorbis, AAC, WebM, Matroska); folders (every such file in one, a stream each);
     /// signals: tone:HZ, tone:HZ+HZ,
     /// sweep:FROM-TO, noise:white, noise:pink, silence:, impulse:PERIOD, with options as in
     /// tone:440,level=-20dB,channels=2,rate=48000,length=5s; mic or mic:NAME (see `audiox
