@@ -409,7 +409,7 @@ fn who_does_not_read_loses_the_oldest_and_delays_nobody() {
     let publish = |n: u32| {
         let data = Bytes::from([n.to_be_bytes().as_slice(), &[0; 50_000]].concat());
         let event = Outgoing::event("audio_data", [binary(0)], vec![data]);
-        let len = event.len();
+        let len = event.weight();
         server.echo.room.publish(&Arc::new(event), len);
     };
     let number = |socket: &mut Socket| {

@@ -1,5 +1,6 @@
 //! A relay with its archive, and ways to and from one.
 
+mod ingest;
 mod listen;
 #[cfg(feature = "opus")]
 mod ogg;
@@ -8,6 +9,7 @@ mod server;
 mod sink;
 mod target;
 
+pub use ingest::Ingest;
 pub use listen::RelaySource;
 #[cfg(feature = "opus")]
 pub use ogg::ogg_encoders;

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use audiox_core::store::{
@@ -10,6 +11,7 @@ use audiox_core::store::{
 use audiox_core::time::MediaTime;
 use bytes::Bytes;
 use tokio::sync::{Mutex, broadcast};
+use tokio::time::timeout;
 
 use crate::Spool;
 
@@ -42,7 +44,8 @@ impl SpooledArchive {
 impl Archive for SpooledArchive {
     async fn begin(&self, record: &StreamRecord) -> Result<MediaTime, StoreError> {
         let id = &record.id;
-        let there = match self.list(id, TimeRange::ALL).await {
+        let asked = timeout(PATIENCE, self.list(id, TimeRange::ALL)).await;
+        let there = match asked.unwrap_or_else(|_| Err(hangs(&self.store))) {
             Err(e) if e.kind == StoreErrorKind::NotFound => Vec::new(),
             // A stream that the store has not heard of begins while it is away, too.
             Err(e) if e.is_transient() => closed(self.spool.waiting(id).await).collect(),
@@ -177,6 +180,12 @@ impl fmt::Debug for SpooledArchive {
     }
 }
 
+/// A store that does not answer is one that is away.
+fn hangs(store: &Arc<dyn SegmentStore>) -> StoreError {
+    let reason = format_args!("no answer for {PATIENCE:?}");
+    StoreError::new(StoreErrorKind::Transient, store.to_string(), reason)
+}
+
 fn closed(all: Vec<SegmentMeta>) -> impl Iterator<Item = SegmentMeta> {
     all.into_iter().filter(|meta| !is_open(meta))
 }
@@ -185,3 +194,6 @@ fn closed(all: Vec<SegmentMeta>) -> impl Iterator<Item = SegmentMeta> {
 fn is_open(meta: &SegmentMeta) -> bool {
     meta.checksum.is_none()
 }
+
+/// How long a sender waits for the store when its stream begins.
+const PATIENCE: Duration = Duration::from_secs(2);

@@ -76,6 +76,21 @@ async fn what_the_spool_has_is_listed_while_the_store_is_away() {
 }
 
 #[tokio::test]
+async fn a_new_stream_begins_while_the_store_hangs() {
+    let (archive, fault, _dir) = archive().await;
+    fault.set(Fault::Hangs);
+    let id = StreamId::parse("new").unwrap();
+    let record = StreamRecord::new(id.clone(), StoredFormat::default(), UnixTime::EPOCH);
+    assert_eq!(archive.begin(&record).await.unwrap(), MediaTime(0));
+    let data = Bytes::from(vec![7; 8_820]);
+    archive.append(&id, data, 4_410, None).await.unwrap();
+    fault.set(Fault::None);
+    archive.end(&id).await.unwrap();
+    archive.spool().flush().await;
+    assert_eq!(archive.list(&id, TimeRange::ALL).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_removed_stream_is_not_brought_back_by_what_the_store_gets_late() {
     let (archive, fault, _dir) = archive().await;
     append(&archive, 1).await;

@@ -198,7 +198,12 @@ async fn until(socket: &mut Socket, start: &str) -> Option<()> {
 async fn listen(mut socket: Socket, transport: Transport, base: Instant) -> Option<Vec<u64>> {
     let mut times = Vec::new();
     loop {
-        let message = match timeout(SILENCE, socket.next()).await {
+        // The first waits until the last has joined.
+        let silence = match times.is_empty() {
+            true => PATIENCE + SILENCE,
+            false => SILENCE,
+        };
+        let message = match timeout(silence, socket.next()).await {
             Err(_) => return Some(times),
             Ok(None | Some(Err(_))) => return (!times.is_empty()).then_some(times),
             Ok(Some(Ok(message))) => message,

@@ -188,6 +188,20 @@ impl Relay {
         self.stream(id)?.push(data, None).await
     }
 
+    /// The same where it is known that `data` begins at byte `offset` of the stream: what has
+    /// passed already is left out, and what never came becomes silence.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish), and where too much is missing before `offset`.
+    pub async fn publish_at(
+        &self,
+        id: &StreamId,
+        offset: u64,
+        data: Bytes,
+    ) -> Result<(), RelayError> {
+        self.stream(id)?.push(data, Some(offset)).await
+    }
+
     /// Ends a stream. One that has ended already stays so.
     ///
     /// # Errors

@@ -292,8 +292,8 @@ impl Stream {
         if !self.events.is_empty() {
             let payload = json!({ "stream_id": self.id.as_str(), "data": binary(0) });
             let event = Outgoing::event("audio_data", [payload], vec![data.clone()]);
-            let len = event.len();
-            self.events.publish(&Arc::new(event), len);
+            let weight = event.weight();
+            self.events.publish(&Arc::new(event), weight);
         }
         let whole = state.whole_frames(data, frame);
         if let Coding::Pcm(pcm) = self.format.coding {
@@ -454,7 +454,5 @@ const SILENCE: usize = 64 * 1024;
 
 /// Now, by the wall clock.
 pub(crate) fn wall() -> UnixTime {
-    let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
-    // A clock before 1970 is no clock.
-    UnixTime::from(since.unwrap_or_default())
+    std::time::SystemTime::now().into()
 }

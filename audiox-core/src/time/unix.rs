@@ -1,5 +1,5 @@
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A point on the local wall clock: nanoseconds since 1970-01-01 UTC, until the year 2554.
 ///
@@ -51,6 +51,14 @@ impl From<Duration> for UnixTime {
     /// From the time since 1970-01-01 UTC, saturating.
     fn from(since_1970: Duration) -> Self {
         Self(super::nanos(since_1970))
+    }
+}
+
+impl From<SystemTime> for UnixTime {
+    /// From what the system's clock said; a clock before 1970 is none, and says 1970.
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH);
+        Self::from(since.unwrap_or_default())
     }
 }
 

@@ -19,6 +19,11 @@ pub enum DevicePriority {
     Realtime,
     /// The system refused; it runs as an ordinary thread.
     Refused,
+    /// It runs as an ordinary thread, and was meant to: behind the device is a sound server, which
+    /// is an ordinary process as a rule. The device's thread waits for it by polling, at times
+    /// without a pause, and with real-time priority it would keep it from running until the
+    /// kernel steps in, most of a second later.
+    Software,
 }
 
 impl fmt::Display for DevicePriority {
@@ -27,6 +32,7 @@ impl fmt::Display for DevicePriority {
             Self::Unknown => "unknown priority",
             Self::Hosts => "the sound system's priority",
             Self::Realtime => "real-time priority",
+            Self::Software => "ordinary priority, as behind it is a sound server or a plugin",
             Self::Refused => {
                 "ordinary priority (real-time was denied; raise the limit `ulimit -r` or grant \
                  CAP_SYS_NICE)"
@@ -155,8 +161,17 @@ impl Counters {
         self.peak.fetch_max(peak.to_bits(), Relaxed);
     }
 
+    /// Before an opening.
+    pub(super) fn opens(&self) {
+        self.gone.store(false, Relaxed);
+        self.priority.store(UNKNOWN, Relaxed);
+    }
+
     /// In the first callback after an opening: asks for real-time priority for its thread.
     pub(super) fn ask_priority(&self) {
+        if self.priority.load(Relaxed) == SOFTWARE {
+            return;
+        }
         let outcome = match super::priority::promote() {
             None => HOSTS,
             Some(true) => REALTIME,
@@ -219,6 +234,7 @@ impl Counters {
                 UNKNOWN => DevicePriority::Unknown,
                 HOSTS => DevicePriority::Hosts,
                 REALTIME => DevicePriority::Realtime,
+                SOFTWARE => DevicePriority::Software,
                 _ => DevicePriority::Refused,
             },
             ahead: self.ahead.load(Relaxed),
@@ -235,6 +251,7 @@ impl StreamEvents for Counters {
             StreamEvent::Xrun => one(&self.xruns),
             StreamEvent::Gone => self.gone.store(true, Relaxed),
             StreamEvent::RealtimeDenied => self.priority.store(REFUSED, Relaxed),
+            StreamEvent::Software => self.priority.store(SOFTWARE, Relaxed),
             StreamEvent::Rerouted => one(&self.reopened),
             StreamEvent::Trouble => one(&self.troubles),
         }
@@ -245,6 +262,7 @@ const UNKNOWN: u8 = 0;
 const HOSTS: u8 = 1;
 const REALTIME: u8 = 2;
 const REFUSED: u8 = 3;
+const SOFTWARE: u8 = 4;
 
 /// A histogram of durations, eight steps an octave, that one thread writes without waiting.
 #[derive(Debug)]

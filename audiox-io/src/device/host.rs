@@ -174,6 +174,9 @@ pub enum StreamEvent {
     Rerouted,
     /// Real-time priority was refused.
     RealtimeDenied,
+    /// The stream that is being opened leads to a sound server or a plugin of this machine. Its
+    /// thread has to stay an ordinary one: see [`DevicePriority::Software`](super::DevicePriority).
+    Software,
     /// Something else; often nothing.
     Trouble,
 }

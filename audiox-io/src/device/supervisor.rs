@@ -213,7 +213,7 @@ impl<R: Role> Work<R> {
             self.id = self.chosen()?;
         }
         // What the stream before said. A new one may say so before anybody looks.
-        self.counters.take_gone();
+        self.counters.opens();
         match self.role.open(&self.id) {
             Ok(stream) => {
                 self.failures = 0;

@@ -196,6 +196,7 @@ impl Plan {
         mut each: impl FnMut(&mut Fill, &OutputCallbackInfo, &mut [T]) + Send + 'static,
     ) -> Result<Box<dyn OpenStream>, DeviceError> {
         let calls = errors.calls.clone();
+        errors.tell_of(&self.id);
         let stream = self
             .device
             .build_output_stream(
@@ -218,6 +219,7 @@ impl Plan {
         mut each: impl FnMut(&mut Take, &InputCallbackInfo, &[T]) + Send + 'static,
     ) -> Result<Box<dyn OpenStream>, DeviceError> {
         let calls = errors.calls.clone();
+        errors.tell_of(&self.id);
         let stream = self
             .device
             .build_input_stream(
@@ -359,6 +361,13 @@ impl Errors {
         }
     }
 
+    /// Before the first callback: what is behind the device.
+    fn tell_of(&self, id: &str) {
+        if is_software(id) {
+            self.events.note(StreamEvent::Software);
+        }
+    }
+
     fn handler(self) -> impl FnMut(cpal::Error) + Send + 'static {
         move |error| {
             self.events.note(match error.kind() {
@@ -376,6 +385,20 @@ impl Errors {
             }
         }
     }
+}
+
+/// Whether something other than the kernel is behind a device. Of ALSA's names only those of the
+/// kernel's devices, with or without a conversion, surely do not lead to a sound server.
+fn is_software(id: &str) -> bool {
+    let is_alsa = cfg!(any(
+        target_os = "linux",
+        target_os = "freebsd",
+        target_os = "netbsd"
+    ));
+    is_alsa
+        && !["hw:", "plughw:"]
+            .iter()
+            .any(|kernel| id.starts_with(kernel))
 }
 
 fn ranges(

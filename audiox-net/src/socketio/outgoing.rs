@@ -51,14 +51,9 @@ impl Outgoing {
         }
     }
 
-    /// Bytes of it, about.
-    pub fn len(&self) -> usize {
+    /// Bytes of it, about: what it counts in a listener's queue.
+    pub fn weight(&self) -> usize {
         self.text.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
-    }
-
-    /// Never: there is at least the packet's type.
-    pub fn is_empty(&self) -> bool {
-        false
     }
 
     /// Engine.IO packets that it takes.
@@ -69,7 +64,7 @@ impl Outgoing {
     /// The WebSocket frames.
     pub(super) fn frames(&self) -> &[u8] {
         self.frames.get_or_init(|| {
-            let mut out = Vec::with_capacity(self.len() + 16);
+            let mut out = Vec::with_capacity(self.weight() + 16);
             websocket::encode(websocket::Kind::Text, self.text.as_bytes(), &mut out);
             for attachment in &self.attachments {
                 websocket::encode(websocket::Kind::Binary, attachment, &mut out);
@@ -123,6 +118,6 @@ mod tests {
         let frames = event.frames();
         assert_eq!(&frames[2..2 + text.len()], text.as_bytes());
         assert_eq!(frames[2 + text.len()..], [0x82, 3, 1, 2, 3]);
-        assert_eq!(event.len(), text.len() + 3);
+        assert_eq!(event.weight(), text.len() + 3);
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use audiox::core::ConfigError;
 use audiox::core::store::{Retention, SegmenterConfig};
 use audiox::net::http::{Access, HttpConfig, Limits, Origins, Token};
 use audiox::relay::{RelayOptions, RelayServer};
@@ -32,6 +33,10 @@ pub(super) struct RelayArgs {
     /// Where it is served
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000")]
     listen: SocketAddr,
+    /// Relay what comes by RTP or UDP as well, as rtp://0.0.0.0:5004?codec=opus or FILE.sdp, as a
+    /// stream of this name; may be given again and again
+    #[arg(long, value_name = "NAME=URL")]
+    ingest: Vec<String>,
     /// End after this time
     #[arg(long, value_name = "TIME", value_parser = value::duration)]
     duration: Option<Duration>,
@@ -154,6 +159,7 @@ pub(super) fn run(args: RelayArgs, mut output: Output) -> Result<(), Failure> {
             args.max_connections
         ))?;
     }
+    let sources = sources(&args.ingest)?;
     let server = RelayServer::start(options(&args)?).map_err(failure)?;
     output.go_live();
     output.started(&[server.local_addr().to_string()])?;
@@ -167,11 +173,43 @@ pub(super) fn run(args: RelayArgs, mut output: Output) -> Result<(), Failure> {
             "clients have to trust this certificate first: {certificate}"
         ))?;
     }
+    let mut ingests = Vec::new();
+    for (name, url) in sources {
+        let ingest = server.ingest(url, name)?;
+        let stream = format!("{}/{}", server.url().trim_end_matches('/'), ingest.stream());
+        output.event("ingest", || {
+            let addresses = ingest.local_addrs().iter().map(ToString::to_string);
+            let addresses = addresses.collect::<Vec<_>>();
+            json!({ "name": name, "url": stream, "addresses": addresses })
+        })?;
+        output.notice(format_args!("{name} comes by {url} and is {stream}"))?;
+        ingests.push(ingest);
+    }
     let followed = follow(&args, &server, &interrupt, &mut output);
+    for ingest in ingests {
+        // One whose stream somebody ended has ended before.
+        let is_over = ingest.is_finished();
+        if let (Err(e), false) = (ingest.stop(), is_over) {
+            output.notice(e)?;
+        }
+    }
     let last = state(&server);
     server.stop().map_err(failure)?;
     followed?;
     output.summary(|| text(&last), || last.clone())
+}
+
+/// Names and URLs of what comes by RTP or UDP.
+fn sources(wanted: &[String]) -> Result<Vec<(&str, &str)>, Failure> {
+    let pairs = wanted.iter().map(|text| {
+        let pair = text.split_once('=');
+        pair.filter(|(name, _)| !name.contains("://"))
+            .ok_or_else(|| {
+                let allowed = "NAME=URL, as studio=rtp://0.0.0.0:5004?codec=opus";
+                audiox::Error::from(ConfigError::new("--ingest", text, allowed))
+            })
+    });
+    Ok(pairs.collect::<Result<_, _>>()?)
 }
 
 fn failure(error: audiox::Error) -> Failure {
@@ -346,4 +384,5 @@ Examples:
   audiox relay
   audiox relay --store s3://recordings/live --create-bucket
   audiox relay --listen 0.0.0.0:8000 --token-file tokens --free-listening
+  audiox relay --ingest 'studio=rtp://0.0.0.0:5004?codec=opus&rate=48000&channels=2'
   audiox relay --config relay.toml";

@@ -61,9 +61,8 @@ impl Publishing {
             ..PublisherConfig::new(target.connect.clone(), format.clone())
         };
         let publisher = Publisher::start(config)?;
-        if let Some(there) = publisher.format()?
-            && there != format
-        {
+        let there = publisher.format();
+        if *there != format {
             let allowed =
                 format!("the stream is {there}; a source of another format needs its own");
             return Err(ConfigError::new("source", format, allowed).into());

@@ -7,15 +7,18 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
+use audiox_core::playout::PlayoutConfig;
 use audiox_core::store::SegmentStore;
-use audiox_core::time::UnixTime;
 use audiox_net::http::{HttpConfig, HttpServer, MetricKind, MetricsSource, MetricsText};
 use audiox_s3::{RetentionPolicy, Spool, SpoolConfig, SpooledArchive, StoreOptions, sweep};
+use audiox_udp::node::Listen;
+use audiox_udp::player::PlayerConfig;
 use audiox_websocket::access::Roles;
 use audiox_websocket::{Relay, RelayConfig, api};
 use tokio::sync::oneshot;
 
-use crate::Error;
+use super::Ingest;
+use crate::{Endpoint, Error};
 
 /// What a relay is made with.
 #[derive(Debug)]
@@ -61,6 +64,7 @@ pub struct RelayServer {
     local: SocketAddr,
     url: String,
     certificate: Option<String>,
+    runtime: tokio::runtime::Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Result<(), Error>>>,
 }
@@ -106,6 +110,7 @@ impl RelayServer {
             runtime.spawn(make_room(store, options.retention, relay.clone()));
         }
         let spool = archive.spool().clone();
+        let handle = runtime.handle().clone();
         let thread = std::thread::Builder::new()
             .name("audiox-relay".to_owned())
             .spawn(move || {
@@ -132,6 +137,7 @@ impl RelayServer {
             local,
             url,
             certificate,
+            runtime: handle,
             stop: Some(stop),
             thread: Some(thread),
         })
@@ -140,6 +146,21 @@ impl RelayServer {
     /// What it relays.
     pub fn relay(&self) -> &Relay {
         &self.relay
+    }
+
+    /// Relays what comes to `from` (`rtp://[HOST]:PORT?codec=…`, `udp://[HOST]:PORT`, `FILE.sdp`; see
+    /// [`Endpoint`]) as a listener hears it, as 16-bit samples in a stream called `name`: a new one, or
+    /// the one that is live under that name and of that format. Not to be called from a task.
+    ///
+    /// # Errors
+    /// `from` is not possible or taken, there are too many streams, or the archive fails.
+    pub fn ingest(&self, from: &str, name: &str) -> Result<Ingest, Error> {
+        let listen = Listen::from_endpoint(&from.parse::<Endpoint>()?)?;
+        let config = PlayerConfig {
+            codecs: crate::codecs(),
+            ..PlayerConfig::new(listen, PlayoutConfig::default())?
+        };
+        Ingest::start(&self.relay, &self.runtime, config, name)
     }
 
     /// What it keeps.
@@ -204,9 +225,7 @@ impl fmt::Debug for RelayServer {
 /// Removes what is too old, now and every so often.
 async fn make_room(store: Arc<dyn SegmentStore>, policy: RetentionPolicy, relay: Relay) {
     loop {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let now = UnixTime::from(since.unwrap_or_default());
-        match sweep(&*store, &policy, now).await {
+        match sweep(&*store, &policy, SystemTime::now().into()).await {
             Ok(swept) if swept.segments > 0 => {
                 tracing::debug!(?swept, "removed what was too old");
                 if let Err(e) = relay.refresh().await {

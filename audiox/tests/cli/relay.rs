@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::s3::S3Server;
-use crate::support::{Folder, Running, audiox, data, free_ports};
+use crate::support::{Folder, Running, audiox, channel, data, free_ports};
 use audiox::core::format::SampleFormat;
 
 /// A request on a connection of its own.
@@ -380,6 +380,65 @@ fn what_comes_by_rtp_is_relayed_too() {
         (80_000..100_000).contains(&loud),
         "{loud} frames of the tone"
     );
+}
+
+#[test]
+fn rtp_is_taken_in_by_the_relay_itself_and_goes_on_in_its_stream_after_a_kill() {
+    let folder = Folder::new();
+    let udp = free_ports();
+    let studio = format!("studio=rtp://127.0.0.1:{udp}?codec=L16&rate=48000&channels=2");
+    let mut options = options(&folder, &folder.at("archive"));
+    options.extend(["--ingest".to_owned(), studio]);
+    let (mut relay, _) = Running::listening(&refs(&options));
+    let before = relay.event("ingest");
+    relay.kill();
+    let (mut relay, ports) = Running::listening(&refs(&options));
+    let ingest = relay.event("ingest");
+    let stream = ingest["url"].as_str().unwrap();
+    let id = stream.rsplit('/').next().unwrap();
+    assert!(before["url"].as_str().unwrap().ends_with(id), "{before}");
+    let told = asked(ports[0], &format!("GET /api/streams/{id}"), b"");
+    assert_eq!(
+        (&told["name"], &told["is_live"]),
+        (&"studio".into(), &true.into())
+    );
+
+    let heard = folder.at("heard.wav");
+    let args = ["recv", stream, "--to", &heard, "--json"];
+    let mut listening = Running::start(&args);
+    listening.wait_for("started");
+    let to = format!("rtp://127.0.0.1:{udp}?ptime=5");
+    audiox(&["send", "tone:440,channels=2,length=2s", "--to", &to]).clean();
+    std::thread::sleep(Duration::from_millis(500));
+    end(ports[0], id);
+    assert_eq!(listening.wait().code, 0);
+    let all = folder.at("all.wav");
+    audiox(&["recv", stream, "--from", "start", "--to", &all]).clean();
+    for file in [heard, all] {
+        let left = channel(&data(&file), 2, 0);
+        let samples = left
+            .chunks_exact(2)
+            .map(|s| i16::from_le_bytes([s[0], s[1]]));
+        let samples: Vec<i16> = samples.skip_while(|s| s.unsigned_abs() < 300).collect();
+        let tone = &samples[..90_000];
+        let rises = tone.windows(2).filter(|w| w[0] < 0 && w[1] >= 0).count();
+        assert!(
+            rises.abs_diff(440 * 90 / 48) < 8,
+            "{rises} periods in {file}"
+        );
+    }
+    // The stream is over, and the relay goes on without it.
+    assert!(!relay.has_ended());
+    relay.interrupt();
+    relay.wait().clean();
+
+    for wrong in ["rtp://127.0.0.1:5004", "studio", "studio=rtp://nowhere"] {
+        let mut args = refs(&options);
+        let last = args.len() - 1;
+        args[last] = wrong;
+        let refused = audiox(&args);
+        assert_ne!(refused.code, 0, "{wrong}");
+    }
 }
 
 #[test]

@@ -205,9 +205,7 @@ impl Folder {
             meta.frames = (meta.offset % frame + len) / frame;
         }
         meta.bytes = len;
-        let modified = file.metadata()?.modified()?;
-        let modified = modified.duration_since(std::time::UNIX_EPOCH);
-        meta.end = UnixTime::from(modified.unwrap_or_default());
+        meta.end = UnixTime::from(file.metadata()?.modified()?);
         meta.checksum = Some(checksum(file)?);
         let end = meta.media_end();
         meta.gaps.retain(|gap| gap.at < end);

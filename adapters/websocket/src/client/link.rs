@@ -63,7 +63,7 @@ impl Link {
     }
 
     /// What is known of a stream.
-    pub(super) fn stream(&self, id: &StreamId) -> Result<Value, ClientError> {
+    fn stream(&self, id: &StreamId) -> Result<Value, ClientError> {
         let url = format!("{}/api/streams/{id}", self.connect.relay.base());
         let mut request = self.agent.get(url);
         if let Some(token) = &self.connect.token {
@@ -72,24 +72,24 @@ impl Link {
         self.told(request.call())
     }
 
-    /// What a stream's bytes are, where the relay tells that.
-    pub(super) fn format(&self, id: &StreamId) -> Result<Option<StoredFormat>, ClientError> {
-        let told = match self.stream(id) {
-            // A relay of the original's kind has no such call.
-            Err(ClientError::Refused { .. } | ClientError::NoRelay { .. }) => return Ok(None),
-            told => told?,
-        };
-        let format = format::Wanted::of(&told).format();
-        format.map(Some).map_err(|e| self.no_relay(&e.to_string()))
+    /// What a stream's bytes are.
+    pub(super) fn format(&self, id: &StreamId) -> Result<StoredFormat, ClientError> {
+        self.format_of(&self.stream(id)?)
     }
 
-    /// Bytes that a live stream has.
-    pub(super) fn offset(&self, id: &StreamId) -> Result<u64, ClientError> {
+    /// What a live stream's bytes are, and how many it has.
+    pub(super) fn live(&self, id: &StreamId) -> Result<(StoredFormat, u64), ClientError> {
         let told = self.stream(id)?;
         if told.get("is_live") != Some(&Value::Bool(true)) {
             return Err(self.refused(format!("stream {id} has ended")));
         }
-        Ok(told.get("offset").and_then(Value::as_u64).unwrap_or(0))
+        let offset = told.get("offset").and_then(Value::as_u64).unwrap_or(0);
+        Ok((self.format_of(&told)?, offset))
+    }
+
+    fn format_of(&self, told: &Value) -> Result<StoredFormat, ClientError> {
+        let format = format::Wanted::of(told).format();
+        format.map_err(|e| self.no_relay(&e.to_string()))
     }
 
     pub(super) fn post(&self, id: &StreamId, offset: u64, data: &[u8]) -> Result<(), ClientError> {

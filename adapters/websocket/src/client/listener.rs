@@ -83,12 +83,7 @@ impl Listener {
                     .to_owned(),
             });
         };
-        let link = Link::new(config.connect.clone())?;
-        link.stream(&stream)?;
-        let format = link.format(&stream)?.ok_or_else(|| ClientError::NoRelay {
-            relay,
-            reason: "it tells nothing of the stream".to_owned(),
-        })?;
+        let format = Link::new(config.connect.clone())?.format(&stream)?;
         let mut this = Self {
             frame: format.frame_bytes().unwrap_or(1) as i64,
             config,

@@ -58,6 +58,7 @@ pub struct PublisherStats {
 /// Dropping it leaves the stream live.
 pub struct Publisher {
     stream: StreamId,
+    format: StoredFormat,
     link: Arc<Link>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -88,9 +89,15 @@ impl Publisher {
     /// The relay cannot be reached, or refuses.
     pub fn start(config: PublisherConfig) -> Result<Self, ClientError> {
         let link = Arc::new(Link::new(config.connect.clone())?);
-        let (stream, offset) = match &config.connect.relay.stream {
-            None => (link.create(config.name.as_deref(), &config.format)?, 0),
-            Some(id) => (id.clone(), link.offset(id)?),
+        let (stream, format, offset) = match &config.connect.relay.stream {
+            None => {
+                let stream = link.create(config.name.as_deref(), &config.format)?;
+                (stream, config.format, 0)
+            }
+            Some(id) => {
+                let (format, offset) = link.live(id)?;
+                (id.clone(), format, offset)
+            }
         };
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
@@ -111,18 +118,17 @@ impl Publisher {
             })?;
         Ok(Self {
             stream,
+            format,
             link,
             shared,
             thread: Some(thread),
         })
     }
 
-    /// What the relay takes the stream's bytes for; none where it tells nothing of formats.
-    ///
-    /// # Errors
-    /// The relay cannot be reached, or tells of no format that there is.
-    pub fn format(&self) -> Result<Option<StoredFormat>, ClientError> {
-        self.link.format(&self.stream)
+    /// What the relay takes the stream's bytes for: what was asked for, or what a stream that was
+    /// there already is.
+    pub const fn format(&self) -> &StoredFormat {
+        &self.format
     }
 
     /// The stream's id.

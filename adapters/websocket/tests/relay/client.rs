@@ -3,13 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use audiox_core::format::{Channels, PcmFormat, SampleRate, StreamFormat};
-use audiox_core::store::{
-    Archive, GapKind, SegmentKey, SegmentMeta, StoreError, StoreErrorKind, StoredFormat, StreamId,
-    StreamRecord, TimeRange,
-};
-use audiox_core::time::MediaTime;
+use audiox_core::store::StoredFormat;
 use audiox_net::http::Token;
 use audiox_websocket::access::Roles;
 use audiox_websocket::client::{
@@ -18,7 +13,7 @@ use audiox_websocket::client::{
 use audiox_websocket::{RelayConfig, When};
 use bytes::Bytes;
 
-use crate::support::{Server, archive, pcm};
+use crate::support::{Away, Server, archive, pcm};
 
 fn connect(server: &Server, stream: &str) -> Connect {
     Connect::new(format!("{}{stream}", server.url()).parse().unwrap())
@@ -180,70 +175,12 @@ fn what_cannot_be_is_told() {
     assert!(wrong.to_string().contains("ended"), "{wrong}");
 }
 
-/// An archive whose store does not tell what it has.
-#[derive(Debug)]
-struct Away(Arc<dyn Archive>);
-
-#[async_trait]
-impl Archive for Away {
-    async fn begin(&self, record: &StreamRecord) -> Result<MediaTime, StoreError> {
-        self.0.begin(record).await
-    }
-
-    async fn append(
-        &self,
-        id: &StreamId,
-        data: Bytes,
-        frames: u64,
-        gap: Option<GapKind>,
-    ) -> Result<MediaTime, StoreError> {
-        self.0.append(id, data, frames, gap).await
-    }
-
-    async fn end(&self, id: &StreamId) -> Result<StreamRecord, StoreError> {
-        self.0.end(id).await
-    }
-
-    async fn stream(&self, id: &StreamId) -> Result<StreamRecord, StoreError> {
-        self.0.stream(id).await
-    }
-
-    async fn streams(
-        &self,
-        after: Option<&StreamId>,
-        limit: usize,
-    ) -> Result<Vec<StreamRecord>, StoreError> {
-        self.0.streams(after, limit).await
-    }
-
-    async fn list(&self, _: &StreamId, _: TimeRange) -> Result<Vec<SegmentMeta>, StoreError> {
-        let kind = StoreErrorKind::Transient;
-        Err(StoreError::new(kind, "store", "it is away"))
-    }
-
-    async fn get(&self, key: &SegmentKey) -> Result<Bytes, StoreError> {
-        self.0.get(key).await
-    }
-
-    async fn open_segment(
-        &self,
-        id: &StreamId,
-    ) -> Result<Option<(SegmentMeta, Bytes)>, StoreError> {
-        self.0.open_segment(id).await
-    }
-
-    async fn delete_stream(&self, id: &StreamId) -> Result<(), StoreError> {
-        self.0.delete_stream(id).await
-    }
-
-    async fn stored(&self) -> Option<SegmentMeta> {
-        self.0.stored().await
-    }
-}
-
 #[test]
 fn a_listener_does_not_storm_a_relay_whose_archive_is_away() {
-    let archive: Arc<dyn Archive> = Arc::new(Away(archive()));
+    let archive = Arc::new(Away {
+        archive: archive(),
+        does_list: false,
+    });
     let server = Server::with(RelayConfig::default(), Roles::default(), archive);
     let publisher = publish(&server);
     publisher.send(pcm(0, 1_000).into()).unwrap();

@@ -2,16 +2,17 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
-use audiox_core::store::StreamId;
+use audiox_core::store::{Archive, StreamId};
 use audiox_websocket::RelayConfig;
 use audiox_websocket::access::Roles;
 use audiox_websocket::packet::Header;
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use crate::support::{Server, Socket, archive, pcm, until};
+use crate::support::{Away, Server, Socket, archive, pcm, until};
 
 /// Everything up to the end: where frames begin, and all frames in a row.
 fn heard(socket: &mut Socket) -> (Option<i64>, Vec<u8>, bool) {
@@ -187,4 +188,29 @@ fn a_sender_that_falls_silent_is_ended() {
         }
     }
     panic!("it is live still");
+}
+
+#[test]
+fn a_download_that_the_archive_fails_is_cut_off() {
+    for does_fail in [false, true] {
+        let archive: Arc<dyn Archive> = match does_fail {
+            true => Arc::new(Away {
+                archive: archive(),
+                does_list: true,
+            }),
+            false => archive(),
+        };
+        let server = Server::with(RelayConfig::default(), Roles::default(), archive);
+        let id = server.create("");
+        server.post(&id, &pcm(0, 44_100));
+        server.end(&id);
+        for file in ["audio.wav", "audio.raw"] {
+            let line = format!("GET /api/streams/{id}/{file}");
+            let answer = server.raw(&line, &[], b"");
+            assert_eq!(answer.len() > 2 * 44_100, !does_fail, "{file}");
+            // The end of a body that is whole (RFC 9112 section 7.1).
+            let is_whole = answer.ends_with(b"\r\n0\r\n\r\n");
+            assert_eq!(is_whole, !does_fail, "{file}");
+        }
+    }
 }

@@ -5,10 +5,16 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use audiox_core::store::{Archive, SegmentKey, SegmenterConfig, StreamId};
+use async_trait::async_trait;
+use audiox_core::store::{
+    Archive, GapKind, SegmentKey, SegmentMeta, SegmenterConfig, StoreError, StoreErrorKind,
+    StreamId, StreamRecord, TimeRange,
+};
+use audiox_core::time::MediaTime;
 use audiox_net::http::{Access, HttpConfig, HttpServer, Tls};
 use audiox_websocket::access::Roles;
 use audiox_websocket::{MemoryArchive, Relay, RelayConfig, api};
+use bytes::Bytes;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -33,6 +39,78 @@ pub(crate) fn archive() -> Arc<dyn Archive> {
         max_media: Duration::from_millis(500),
         ..SegmenterConfig::default()
     }))
+}
+
+/// An archive whose store gives nothing, and perhaps does not even tell what it has.
+#[derive(Debug)]
+pub(crate) struct Away {
+    pub(crate) archive: Arc<dyn Archive>,
+    pub(crate) does_list: bool,
+}
+
+impl Away {
+    fn error() -> StoreError {
+        StoreError::new(StoreErrorKind::Transient, "store", "it is away")
+    }
+}
+
+#[async_trait]
+impl Archive for Away {
+    async fn begin(&self, record: &StreamRecord) -> Result<MediaTime, StoreError> {
+        self.archive.begin(record).await
+    }
+
+    async fn append(
+        &self,
+        id: &StreamId,
+        data: Bytes,
+        frames: u64,
+        gap: Option<GapKind>,
+    ) -> Result<MediaTime, StoreError> {
+        self.archive.append(id, data, frames, gap).await
+    }
+
+    async fn end(&self, id: &StreamId) -> Result<StreamRecord, StoreError> {
+        self.archive.end(id).await
+    }
+
+    async fn stream(&self, id: &StreamId) -> Result<StreamRecord, StoreError> {
+        self.archive.stream(id).await
+    }
+
+    async fn streams(
+        &self,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<StreamRecord>, StoreError> {
+        self.archive.streams(after, limit).await
+    }
+
+    async fn list(&self, id: &StreamId, range: TimeRange) -> Result<Vec<SegmentMeta>, StoreError> {
+        match self.does_list {
+            true => self.archive.list(id, range).await,
+            false => Err(Self::error()),
+        }
+    }
+
+    async fn get(&self, _: &SegmentKey) -> Result<Bytes, StoreError> {
+        Err(Self::error())
+    }
+
+    async fn open_segment(
+        &self,
+        id: &StreamId,
+    ) -> Result<Option<(SegmentMeta, Bytes)>, StoreError> {
+        self.archive.open_segment(id).await
+    }
+
+    async fn delete_stream(&self, id: &StreamId) -> Result<(), StoreError> {
+        self.archive.delete_stream(id).await
+    }
+
+    async fn stored(&self) -> Option<SegmentMeta> {
+        self.archive.stored().await
+    }
 }
 
 impl Server {
@@ -104,6 +182,19 @@ impl Server {
 
     /// A request and its answer: status, head and body.
     pub(crate) fn ask(&self, line: &str, heads: &[&str], body: &[u8]) -> (u16, String, Vec<u8>) {
+        let mut answer = self.raw(line, heads, body);
+        let end = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
+        let mut body = answer.split_off(end + 4);
+        let head = String::from_utf8(answer).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        if head.to_lowercase().contains("transfer-encoding: chunked") {
+            body = unchunked(&body);
+        }
+        (status, head, body)
+    }
+
+    /// A request, and all that comes back.
+    pub(crate) fn raw(&self, line: &str, heads: &[&str], body: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.at).unwrap();
         stream
             .set_read_timeout(Some(Duration::from_secs(10)))
@@ -123,14 +214,7 @@ impl Server {
         let _ = stream.write_all(body);
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
-        let end = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
-        let head = String::from_utf8(answer[..end].to_vec()).unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let mut body = answer.split_off(end + 4);
-        if head.to_lowercase().contains("transfer-encoding: chunked") {
-            body = unchunked(&body);
-        }
-        (status, head, body)
+        answer
     }
 
     pub(crate) fn json(&self, line: &str, body: &[u8]) -> (u16, Value) {
