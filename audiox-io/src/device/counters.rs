@@ -373,4 +373,17 @@ mod tests {
         assert_eq!(stats.priority, DevicePriority::Refused);
         assert_eq!((counters.take_gone(), counters.take_gone()), (true, false));
     }
+
+    #[test]
+    fn what_is_played_through_a_sound_server_asks_for_no_priority() {
+        let counters = Counters::new();
+        let priority = || DeviceWatch(counters.clone()).stats().priority;
+        counters.opens();
+        counters.note(StreamEvent::Software);
+        counters.ask_priority();
+        assert_eq!(priority(), DevicePriority::Software);
+        // The next device may be one of the kernel's.
+        counters.opens();
+        assert_eq!(priority(), DevicePriority::Unknown);
+    }
 }

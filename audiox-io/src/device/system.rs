@@ -550,3 +550,25 @@ const HIGHEST: u32 = 384_000;
 /// Errors in a row before each takes its time.
 const PATIENCE: u32 = 8;
 const REST: Duration = Duration::from_millis(2);
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::is_software;
+
+    #[test]
+    fn only_the_kernels_devices_are_not_software() {
+        for kernel in ["hw:CARD=PCH,DEV=0", "plughw:CARD=PCH,DEV=0"] {
+            assert!(!is_software(kernel), "{kernel}");
+        }
+        for other in [
+            "default",
+            "pulse",
+            "pipewire",
+            "null",
+            "dmix:CARD=PCH",
+            "hwmon",
+        ] {
+            assert!(is_software(other), "{other}");
+        }
+    }
+}
