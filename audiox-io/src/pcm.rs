@@ -176,7 +176,7 @@ impl Source for PcmSource {
     }
 
     fn seek(&mut self, frame: u64) -> Result<(), SourceError> {
-        self.frame = usize::try_from(frame).map_or(self.all(), |n| n.min(self.all()));
+        self.frame = usize::try_from(frame).map_or_else(|_| self.all(), |n| n.min(self.all()));
         Ok(())
     }
 }

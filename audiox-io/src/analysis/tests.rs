@@ -73,7 +73,8 @@ fn silence_is_found_to_the_hundredth_of_a_second() {
     assert_eq!(a.silences, [0..16_000, 32_000..64_000]);
     assert_eq!(a.silent_share, 0.75);
     let a = analyse(MONO, &[0.0; 5_000]);
-    assert_eq!((a.silences, a.silent_share), (vec![0..5_000], 1.0));
+    assert_eq!((a.silences.len(), a.silent_share), (1, 1.0));
+    assert_eq!(a.silences[0], 0..5_000);
 }
 
 #[test]

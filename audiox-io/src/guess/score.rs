@@ -86,7 +86,7 @@ fn windows(bytes: &[u8]) -> Vec<&[u8]> {
         let changes = w.windows(9).filter(|p| p[0] != p[8]).count();
         changes * 8 > w.len()
     };
-    if all.iter().any(|w| is_lively(w)) {
+    if all.iter().any(is_lively) {
         all.retain(is_lively);
     }
     all

@@ -282,7 +282,7 @@ impl<R: Read + Seek> MatroskaReader<R> {
                     damaged += self.input.at() - from;
                 }
                 Outcome::Step(Step::Tracks(found)) if self.state.is_fresh => {
-                    tracks.get_or_insert((found.audio, found.refused.clone()));
+                    tracks.get_or_insert_with(|| (found.audio, found.refused.clone()));
                     if let Some(track) = found.chosen
                         && !self.begin(track)
                     {

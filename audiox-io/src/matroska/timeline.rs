@@ -15,7 +15,7 @@ impl Timeline {
     /// Takes a block's time in frames into account; how many frames are missing before it.
     pub(super) fn place(&mut self, time: i64, rate: u32) -> u64 {
         let at = i64::try_from(self.at).unwrap_or(i64::MAX);
-        let offset = *self.offset.get_or_insert(time.saturating_sub(at));
+        let offset = *self.offset.get_or_insert_with(|| time.saturating_sub(at));
         let ahead = time.saturating_sub(offset).saturating_sub(at);
         let slack = i64::from(rate) * SLACK_MS / 1_000;
         let longest = u64::from(rate) * MOST_HOLES;
