@@ -24,6 +24,8 @@ mod meter;
 mod model;
 mod output;
 mod play;
+#[cfg(feature = "player")]
+mod player;
 mod plot;
 mod recv;
 #[cfg(feature = "relay")]
@@ -87,6 +89,8 @@ enum Command {
     Fanout(Box<fanout::FanoutArgs>),
     #[cfg(feature = "relay")]
     Relay(Box<relay::RelayArgs>),
+    #[cfg(feature = "player")]
+    Player(Box<player::PlayerArgs>),
     #[cfg(feature = "grpc")]
     DeviceServer(Box<device_server::DeviceServerArgs>),
     #[cfg(feature = "grpc")]
@@ -132,6 +136,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Fanout(args) => fanout::run(*args, Output::new(mode)),
         #[cfg(feature = "relay")]
         Command::Relay(args) => relay::run(*args, Output::new(mode)),
+        #[cfg(feature = "player")]
+        Command::Player(args) => player::run(*args, Output::new(mode)),
         #[cfg(feature = "grpc")]
         Command::DeviceServer(args) => device_server::run(*args, Output::new(mode)),
         #[cfg(feature = "grpc")]
@@ -173,6 +179,7 @@ Examples:
   audiox send tone:440 --to rtp://127.0.0.1:5004
   audiox fanout mic:stage --clients clients.json
   audiox relay --store s3://recordings/live
+  audiox player --redis-url redis://localhost
   audiox device-server --config devices.toml
 
 Exit codes: 0 done (also after one Ctrl-C), 1 failed, 2 wrong usage, 130 after a second Ctrl-C.";

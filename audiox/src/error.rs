@@ -33,7 +33,7 @@ pub enum Error {
     #[error(transparent)]
     Grpc(#[from] audiox_grpc::Error),
     /// A server cannot start.
-    #[cfg(feature = "relay")]
+    #[cfg(any(feature = "player", feature = "relay"))]
     #[error(transparent)]
     Http(#[from] audiox_net::http::HttpError),
     /// An archive or a registry of sessions cannot be used.
@@ -65,7 +65,7 @@ impl Error {
             Self::Device(e) => e.is_usage(),
             #[cfg(feature = "grpc")]
             Self::Grpc(e) => e.is_usage(),
-            #[cfg(feature = "relay")]
+            #[cfg(any(feature = "player", feature = "relay"))]
             Self::Http(e) => matches!(e, audiox_net::http::HttpError::Config(_)),
             #[cfg(any(feature = "redis", feature = "relay"))]
             Self::Store(e) => e.kind == audiox_core::store::StoreErrorKind::Invalid,

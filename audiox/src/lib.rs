@@ -29,6 +29,7 @@
 //! | take received audio into a program | a [`Sink`] by [`Target::Sinks`] of a [`Node`] |
 //! | relay live audio to many listeners and keep it; publish to a relay, listen to one | `relay` (feature `relay`) |
 //! | open a recording in memory, whatever it is, and say how it sounds | [`sound`] |
+//! | list, hear and download voice sessions in Redis | `player` (feature `player`) |
 //! | compare a recording with its original, draw both | [`compare`], [`plot`] |
 //! | record live audio into a voice session in Redis, list and read sessions | `session`, `redis` (feature `redis`) |
 //! | try a program against a bad network in virtual time | `core::sim` (feature `sim` of audiox-core) |
@@ -59,8 +60,9 @@
 //! - `opus`, on by default, is the Opus codec. It builds libopus, which takes cmake and a C
 //!   compiler.
 //! - `grpc`, on by default, is the server of small devices, and such a device. It brings `opus`.
-//! - `redis`, on by default, is voice sessions and live streams in Redis.
 //! - `relay`, on by default, is the relay with its archive in a folder or on S3.
+//! - `redis`, on by default, is voice sessions and live streams in Redis.
+//! - `player`, on by default, is the player of voice sessions in Redis. It brings `redis`.
 //! - `dred` adds to it redundancy and concealment by neural networks, and 2 MB to the program.
 //!
 //! [`snapshot`]: udp::streamer::StreamerHandle::snapshot
@@ -96,6 +98,8 @@ pub mod compare;
 pub mod device;
 pub mod error;
 pub mod play;
+#[cfg(feature = "player")]
+pub mod player;
 pub mod plot;
 pub mod recv;
 #[cfg(feature = "relay")]

@@ -14,6 +14,9 @@
 //! Lists are made by `SCAN` and of small fields alone. What is no hash is listed as broken.
 //! Buffers are read and grown by scripts, of which only the new part travels; where scripts are
 //! denied, by whole values.
+//!
+//! # The player
+//! With feature `http`, `player` shows, plays and downloads sessions, over any registry.
 #![forbid(unsafe_code)]
 
 mod bus;
@@ -22,6 +25,8 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod link;
+#[cfg(feature = "http")]
+pub mod player;
 mod registry;
 mod session_target;
 mod target;

@@ -5,6 +5,7 @@
 //! | `/console/base.css` | the pages' style, light and dark |
 //! | `/console/api.js` | requests with a token, which is asked for when one is missing; events |
 //! | `/console/ui.js` | elements, messages, dialogs |
+//! | `/console/socket.js` | a client of Socket.IO |
 //! | `/console/meter.js` | `<level-meter>` |
 //! | `/console/icon.svg` | the icon |
 
@@ -50,10 +51,11 @@ pub fn page(files: &[PageFile]) -> Router {
     })
 }
 
-const SHARED: [PageFile; 5] = [
+const SHARED: [PageFile; 6] = [
     PageFile::new("/console/base.css", include_str!("console/base.css")),
     PageFile::new("/console/api.js", include_str!("console/api.js")),
     PageFile::new("/console/ui.js", include_str!("console/ui.js")),
+    PageFile::new("/console/socket.js", include_str!("console/socket.js")),
     PageFile::new("/console/meter.js", include_str!("console/meter.js")),
     PageFile::new("/console/icon.svg", include_str!("console/icon.svg")),
 ];

@@ -187,6 +187,8 @@ const LONG_RUNNING: &[&str] = &[
     "fanout",
     #[cfg(feature = "relay")]
     "relay",
+    #[cfg(feature = "player")]
+    "player",
     #[cfg(feature = "grpc")]
     "device-server",
     #[cfg(feature = "grpc")]

@@ -13,7 +13,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, ConfigError> {
 }
 
 /// Bytes, as 1500, 16M or 2G (powers of 1 024).
-#[cfg(feature = "relay")]
+#[cfg(any(feature = "relay", feature = "player"))]
 pub(super) fn size(text: &str) -> Result<u64, ConfigError> {
     let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
         Some(at) => text.split_at(at),

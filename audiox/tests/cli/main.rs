@@ -19,6 +19,8 @@ mod media;
 mod network;
 mod ogg;
 mod play;
+#[cfg(feature = "player")]
+mod player;
 mod record;
 #[cfg(feature = "redis")]
 #[path = "../../../adapters/redis/tests/support/server.rs"]

@@ -83,6 +83,7 @@ impl Running {
 
     /// With variables of its environment.
     #[cfg(any(
+        feature = "grpc",
         feature = "redis",
         feature = "relay",
         all(feature = "devices", target_os = "linux")
@@ -140,7 +141,7 @@ impl Running {
     }
 
     /// The same with variables of its environment.
-    #[cfg(any(feature = "grpc", feature = "relay"))]
+    #[cfg(any(feature = "grpc", feature = "player", feature = "relay"))]
     pub(crate) fn listening_in(
         env: impl IntoIterator<Item = (&'static str, PathBuf)>,
         args: &[&str],

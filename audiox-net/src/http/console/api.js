@@ -29,6 +29,10 @@ export class Api {
     return sessionStorage.getItem(KEY);
   }
 
+  set token(token) {
+    sessionStorage.setItem(KEY, token);
+  }
+
   /** Sends `body` as JSON, or text as it is, and resolves to the answer's JSON. */
   async send(method, path, body) {
     const response = await this.#fetch(method, path, body);
