@@ -321,7 +321,7 @@ impl Player {
     /// Tells everybody what is soon told anew.
     fn mention(&self, name: &str, data: Value) {
         let event = Outgoing::event(name, [data], vec![]);
-        let weight = event.len();
+        let weight = event.weight();
         self.inner.listeners.publish(&Arc::new(event), weight);
     }
 }
