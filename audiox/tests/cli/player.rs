@@ -343,6 +343,8 @@ fn a_session_is_heard_on_the_servers_speaker_and_stopped() {
         "mic:tap,channels=1,rate=48000,buffer=1920",
         "--to",
         &recording,
+        "--duration",
+        "25s",
     ];
     let tap = devices.run(&listen);
     std::thread::sleep(Duration::from_millis(500));
