@@ -100,7 +100,7 @@ impl PlayerServer {
             }
             Sessions::Demo => {
                 let registry = Arc::new(MemoryRegistry::new());
-                runtime.block_on(demo_sessions(&*registry))?;
+                runtime.block_on(demo_sessions(&registry))?;
                 runtime.spawn(keep_recording(registry.clone()));
                 registry
             }
