@@ -27,6 +27,7 @@ mod mp4;
 mod mp4_opus;
 mod ogg;
 mod source;
+mod uncut;
 
 pub use mp4_opus::Mp4Opus;
 pub use source::CompressedSource;

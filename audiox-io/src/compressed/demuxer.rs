@@ -11,8 +11,10 @@ use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::common::Limit;
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::well_known::FORMAT_ID_MKV;
-use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, Track, TrackType};
+use symphonia::core::formats::well_known::{FORMAT_ID_ISOMP4, FORMAT_ID_MKV};
+use symphonia::core::formats::{
+    FormatId, FormatOptions, FormatReader, SeekMode, SeekTo, Track, TrackType,
+};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
@@ -35,6 +37,8 @@ pub(super) struct Demuxer {
     origin: u64,
     /// Frames in the last packet.
     pub(super) usual: u64,
+    /// All packets have been read.
+    at_end: bool,
 }
 
 /// What the container tells.
@@ -82,6 +86,7 @@ impl Demuxer {
             scale,
             before,
             origin,
+            at_end: false,
         })
     }
 
@@ -100,9 +105,9 @@ impl Demuxer {
         }
     }
 
-    fn is_matroska(&self) -> bool {
+    fn is(&self, container: FormatId) -> bool {
         let reader = self.reader.as_ref();
-        reader.is_some_and(|r| r.format_info().format == FORMAT_ID_MKV)
+        reader.is_some_and(|r| r.format_info().format == container)
     }
 
     /// The coding, for people.
@@ -162,6 +167,12 @@ impl Demuxer {
 
     /// The next packet of the track.
     pub(super) fn next(&mut self) -> Result<Option<Packet>, Error> {
+        let packet = self.read()?;
+        self.at_end |= packet.is_none();
+        Ok(packet)
+    }
+
+    fn read(&mut self) -> Result<Option<Packet>, Error> {
         loop {
             let reader = self.reader.as_mut().ok_or(GONE)?;
             match reader.next_packet() {
@@ -226,7 +237,7 @@ impl Demuxer {
 
     /// Back to the start, as if nothing had been read.
     pub(super) fn rewind(&mut self) -> Result<(), Error> {
-        let is_matroska = self.is_matroska();
+        let is_matroska = self.is(FORMAT_ID_MKV);
         let mut reader = self.reader.take().ok_or(GONE)?;
         if is_matroska {
             // It need not be read through again; decoders do not forget all when they are reset.
@@ -244,6 +255,10 @@ impl Demuxer {
     /// Goes to a packet that begins at `frame` or before; returns where.
     pub(super) fn seek(&mut self, frame: u64) -> Result<u64, Error> {
         let frame = (frame + self.origin).saturating_sub(self.before);
+        // MP4 in fragments is not read again once its end was seen, but from its start.
+        if self.at_end && self.is(FORMAT_ID_ISOMP4) {
+            self.rewind()?;
+        }
         let ticks = u128::from(frame) * u128::from(self.scale.1) / u128::from(self.scale.0);
         let to = SeekTo::Timestamp {
             ts: Timestamp::new(i64::try_from(ticks).unwrap_or(i64::MAX)),

@@ -41,12 +41,24 @@ pub(super) fn read_edit(reader: &mut (impl Read + Seek), rate: u32) -> io::Resul
     Ok(walk.from_list.or(walk.from_tag).unwrap_or_default())
 }
 
-/// Whether the file has its index. Boxes that claim more than there is end it.
+/// What the outermost boxes tell.
+pub(super) struct Layout {
+    /// The file has its index.
+    pub(super) has_movie: bool,
+    /// Where the file ends; where it was cut within audio, where it would.
+    pub(super) end: u64,
+}
+
+/// Reads the heads of the outermost boxes.
 ///
 /// # Errors
 /// Reading fails.
-pub(super) fn has_movie(reader: &mut (impl Read + Seek)) -> io::Result<bool> {
+pub(super) fn read_layout(reader: &mut (impl Read + Seek)) -> io::Result<Layout> {
     let end = reader.seek(SeekFrom::End(0))?;
+    let mut layout = Layout {
+        has_movie: false,
+        end,
+    };
     let mut at = 0;
     for _ in 0..MAX_BOXES {
         let mut head = [0; 16];
@@ -57,9 +69,7 @@ pub(super) fn has_movie(reader: &mut (impl Read + Seek)) -> io::Result<bool> {
         if len < 8 {
             break;
         }
-        if kind.starts_with(b"moov") {
-            return Ok(true);
-        }
+        layout.has_movie |= kind.starts_with(b"moov");
         at = match u32::from_be_bytes([a, b, c, d]) {
             0 => break,
             1 if len == 16 => {
@@ -68,8 +78,11 @@ pub(super) fn has_movie(reader: &mut (impl Read + Seek)) -> io::Result<bool> {
             }
             size => at + u64::from(size.max(8)),
         };
+        if at > end && kind.starts_with(b"mdat") {
+            layout.end = at.min(MAX_END);
+        }
     }
-    Ok(false)
+    Ok(layout)
 }
 
 struct Walk<'a, R> {
@@ -262,6 +275,8 @@ fn length(range: &Range<u64>) -> u64 {
 }
 
 /// Boxes looked at: a fragmented file of a day has some 40 000.
+/// What files can be long.
+const MAX_END: u64 = i64::MAX as u64;
 const MAX_BOXES: usize = 100_000;
 const MAX_EDITS: u32 = 64;
 const MAX_TAG: u64 = 4_096;

@@ -13,7 +13,8 @@ use symphonia::core::formats::{FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 
 use super::demuxer::probe;
-use super::mp4::has_movie;
+use super::mp4::read_layout;
+use super::uncut::Uncut;
 use crate::ogg::{ChannelMapping, OpusEvent, OpusHead, packet_ticks};
 use crate::opus::OpusPackets;
 
@@ -45,7 +46,7 @@ impl Mp4Opus {
         let path = path.as_ref();
         let name = path.display().to_string();
         match std::fs::File::open(path) {
-            Ok(file) => Self::new(Box::new(file), name),
+            Ok(file) => Self::new(file, name),
             Err(source) => Err(SourceError::Io { what: name, source }),
         }
     }
@@ -56,19 +57,23 @@ impl Mp4Opus {
     /// # Errors
     /// [`SourceError::Malformed`] where there is no packet in it.
     pub fn from_bytes(bytes: Bytes, name: impl Into<String>) -> Result<Option<Self>, SourceError> {
-        Self::new(Box::new(Cursor::new(bytes)), name.into())
+        Self::new(Cursor::new(bytes), name.into())
     }
 
-    fn new(mut source: Box<dyn MediaSource>, name: String) -> Result<Option<Self>, SourceError> {
+    fn new(
+        mut source: impl MediaSource + 'static,
+        name: String,
+    ) -> Result<Option<Self>, SourceError> {
         let io = |source| SourceError::Io {
             what: name.clone(),
             source,
         };
-        let is_whole = has_movie(&mut source).map_err(io)?;
+        let layout = read_layout(&mut source).map_err(io)?;
         source.seek(SeekFrom::Start(0)).map_err(io)?;
         // What cannot be opened is told by who reads the other codings.
+        let source = Box::new(Uncut::new(source, layout.end));
         let stream = MediaSourceStream::new(source, Default::default());
-        let Some(reader) = probe(stream).ok().filter(|_| is_whole) else {
+        let Some(reader) = probe(stream).ok().filter(|_| layout.has_movie) else {
             return Ok(None);
         };
         let track = reader.default_track(TrackType::Audio);

@@ -13,8 +13,9 @@ use symphonia::core::packet::Packet;
 
 use super::demuxer::Demuxer;
 use super::matroska::MatroskaFormat;
-use super::mp4::{Edit, has_movie, read_edit};
+use super::mp4::{Edit, read_edit, read_layout};
 use super::ogg::is_chained;
+use super::uncut::Uncut;
 use crate::kind::FileKind;
 use crate::matroska::MatroskaReader;
 
@@ -129,23 +130,28 @@ impl CompressedSource {
                 "{name}: several streams are chained in this {kind} file; split it"
             )));
         }
-        let stream = MediaSourceStream::new(Box::new(source), Default::default());
+        let stream =
+            |source: Box<dyn MediaSource>| MediaSourceStream::new(source, Default::default());
         let mut notices = Vec::new();
         let mut edit = Edit::default();
         let demuxer = match kind {
             FileKind::Matroska | FileKind::WebM => {
-                let reader = MatroskaReader::new(stream, name.as_str())?;
+                let reader = MatroskaReader::new(stream(Box::new(source)), name.as_str())?;
                 notices.extend_from_slice(reader.notices());
                 edit.delay = reader.track().delay();
                 Demuxer::of(Box::new(MatroskaFormat::new(reader)?))
             }
-            FileKind::Mp4 if !has_movie(&mut beside).map_err(io)? => {
-                return Err(SourceError::Malformed(format!(
-                    "{name}: this MP4 recording was cut before its index (moov), which tells where \
-                     its audio lies; nothing of it can be read"
-                )));
+            FileKind::Mp4 => {
+                let layout = read_layout(&mut beside).map_err(io)?;
+                if !layout.has_movie {
+                    return Err(SourceError::Malformed(format!(
+                        "{name}: this MP4 recording was cut before its index (moov), which tells \
+                         where its audio lies; nothing of it can be read"
+                    )));
+                }
+                Demuxer::new(stream(Box::new(Uncut::new(source, layout.end))))
             }
-            _ => Demuxer::new(stream),
+            _ => Demuxer::new(stream(Box::new(source))),
         };
         let mut demuxer = demuxer.map_err(|e| fault(&name, kind, &e))?;
         let kind = match kind {

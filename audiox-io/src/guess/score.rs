@@ -103,22 +103,22 @@ struct Cost {
 fn cost(windows: &[&[u8]], reading: Reading) -> Option<Cost> {
     let channels = reading.channels.get();
     let size = reading.coding.frame_bytes(reading.channels);
-    let mut plain = 0;
+    let mut plain = [0; 2];
     let mut all = Vec::new();
     let mut samples = Vec::new();
     for window in windows {
         decode(window, reading.coding, &mut samples)?;
         // What was clipped is no multiple of anything.
         let most = 1i64 << (depth(reading.coding) - 1);
-        let is_clipped = |s: &&i64| **s >= most - if most > 32_768 { 256 } else { 1 };
-        let sound = samples.iter().filter(|s| !is_clipped(s));
-        plain = sound.fold(plain, |p, s| p | s);
+        let is_clipped = |s: i64| s >= most - if most > 32_768 { 256 } else { 1 };
+        for (i, s) in samples.iter().enumerate().filter(|(_, s)| !is_clipped(**s)) {
+            plain[i % channels] |= s;
+        }
         all.push(samples.clone());
     }
     // Low bits that are never used cost nothing.
-    let unused = plain.trailing_zeros().min(31);
-    let step = (1u64 << unused) as f64;
-    let depth = f64::from(depth(reading.coding).saturating_sub(unused));
+    let unused = plain.map(|p: i64| p.trailing_zeros().min(31));
+    let depth = depth(reading.coding);
     let (mut bits, mut bytes, mut noisy) = (0.0, 0, 0.0);
     for samples in &all {
         let block = (BLOCK / size).max(MIN_BLOCK) * channels;
@@ -127,6 +127,7 @@ fn cost(windows: &[&[u8]], reading: Reading) -> Option<Cost> {
         {
             let frames = block.len() / channels;
             let of = |c: usize| -> Vec<f64> {
+                let step = (1u64 << unused[c]) as f64;
                 let channel = block.iter().skip(c).step_by(channels);
                 channel.map(|s| *s as f64 / step).collect()
             };
@@ -137,15 +138,16 @@ fn cost(windows: &[&[u8]], reading: Reading) -> Option<Cost> {
             if let [left, right] = &residues[..] {
                 // What one channel tells of the other.
                 let cross = power(left, right);
-                let joint = (powers[0] * powers[1] - cross * cross).max(LEAST * LEAST);
+                let both = powers[0].max(LEAST) * powers[1].max(LEAST);
+                let joint = (both - cross * cross).max(LEAST * LEAST);
                 here = here.min(gaussian(joint.sqrt()) * 2.0);
             }
             bits += here * frames as f64;
             bytes += frames * size;
             // A channel that fills its range evenly: white noise has a quarter of a bit more.
-            let loud = powers
-                .iter()
-                .filter(|p| gaussian(**p) > depth - NOISE_MARGIN);
+            let loud = powers.iter().zip(unused).filter(|(p, unused)| {
+                gaussian(**p) > f64::from(depth.saturating_sub(*unused)) - NOISE_MARGIN
+            });
             noisy += loud.count() as f64 / channels as f64 * (frames * size) as f64;
         }
     }
@@ -193,8 +195,13 @@ fn is_half(coding: PcmCoding, windows: &[Vec<i64>]) -> bool {
         Endian::Little => 0,
         Endian::Big => 1,
     };
-    let mut channel = windows.iter().flat_map(|w| w.iter().skip(low).step_by(2));
-    pcm.sample == SampleFormat::S16 && channel.all(|s| *s == 0)
+    // Under what was clipped all bits are set.
+    let is_nothing = |f: &[i64]| match (f[low], f[1 - low]) {
+        (0, _) => true,
+        (low, high) => (-256..0).contains(&low) && high == i64::from(i16::MAX),
+    };
+    let mut frames = windows.iter().flat_map(|w| w.as_chunks::<2>().0);
+    pcm.sample == SampleFormat::S16 && frames.all(|f| is_nothing(f))
 }
 
 fn depth(coding: PcmCoding) -> u32 {

@@ -80,8 +80,8 @@ fn encode(coding: PcmCoding, samples: &[f32]) -> Vec<u8> {
     bytes
 }
 
-const CODINGS: [&str; 8] = [
-    "s16le", "s16be", "u8", "s8", "s24le", "s24be", "f32le", "f32be",
+const CODINGS: [&str; 10] = [
+    "s16le", "s16be", "u8", "s8", "s24le", "s24be", "s32le", "s32be", "f32le", "f32be",
 ];
 
 /// How many of the materials are told right in each coding, and how sure that was.

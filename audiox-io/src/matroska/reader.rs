@@ -313,7 +313,10 @@ impl<R: Read + Seek> MatroskaReader<R> {
                         longest = longest.max(last);
                     });
                     self.longest = longest;
-                    link.end = self.state.clock.at - discard.min(last).min(self.state.clock.at);
+                    // What follows the last packet, an index, takes nothing of its padding back.
+                    if packets > 0 {
+                        link.end = self.state.clock.at - discard.min(last).min(self.state.clock.at);
+                    }
                     if is_block && packets > 0 && before.clock.at >= next {
                         self.mark(offset, before);
                         next = self.state.clock.at + self.spacing;
