@@ -9,7 +9,11 @@ use crate::{RedisTarget, SessionTarget};
 pub type Body = fn(&[u8]);
 
 /// Every body of this crate under the name of its target and of its corpus folder.
-pub const BODIES: &[(&str, Body)] = &[("redis_session", redis_session), ("redis_url", redis_url)];
+pub const BODIES: &[(&str, Body)] = &[
+    ("redis_session", redis_session),
+    ("redis_url", redis_url),
+    ("session_base64", session_base64),
+];
 
 /// Any text is a target or a session that is written as it reads, or refused in one line; and
 /// what stands where passwords do is never told.
@@ -69,4 +73,14 @@ pub fn redis_session(data: &[u8]) {
         let again = position.cursor().expect("it was read from one");
         assert_eq!(Position::parse(&again), Some(position));
     }
+}
+
+/// Any text where audio should be: it decodes to the same however it is cut into pieces, to no
+/// more than it is long, as a strict decoder has it where that takes it, and what is wrong is
+/// told in one line.
+///
+/// # Panics
+/// It does not.
+pub fn session_base64(data: &[u8]) {
+    crate::player::check_base64(data);
 }

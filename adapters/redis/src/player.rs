@@ -51,6 +51,8 @@ mod watch;
 mod wish;
 
 pub use access::{Role, Roles};
+#[cfg(feature = "fuzzing")]
+pub(crate) use base64::check as check_base64;
 pub use http::app;
 pub use speaker::{OpenedSpeaker, Speaker};
 
@@ -83,7 +85,8 @@ pub struct PlayerConfig {
     pub block: usize,
     /// Characters of the longest buffer that is read; 128 Mi by default, which is 96 MiB of audio.
     pub max_buffer: u64,
-    /// Bytes of decoded buffers that are kept for the next request; 256 MiB by default.
+    /// Bytes of decoded buffers that are kept for the next request; 256 MiB by default. What is
+    /// played and downloaded may take eight of the longest buffers beside.
     pub keep: usize,
     /// Downloads and listeners at once; 64 by default.
     pub streams: usize,
@@ -147,8 +150,10 @@ struct Inner {
     watched: Watched,
     board: Board,
     listeners: Fanout<Arc<Outgoing>>,
+    /// Those of the listeners who may hear of sessions that are not authenticated.
+    operators: Fanout<Arc<Outgoing>>,
     streams: Arc<Semaphore>,
-    work: Semaphore,
+    work: Arc<Semaphore>,
     downloads: AtomicU64,
 }
 
@@ -198,8 +203,9 @@ impl Player {
             playbacks: Playbacks::default(),
             board: Board::default(),
             listeners: Fanout::new(),
+            operators: Fanout::new(),
             streams: Arc::new(Semaphore::new(config.streams)),
-            work: Semaphore::new(cores),
+            work: Arc::new(Semaphore::new(cores)),
             downloads: AtomicU64::new(0),
             has_speaker: Mutex::new(None),
             is_available: AtomicBool::new(true),
@@ -265,7 +271,13 @@ impl Player {
         &self,
         run: impl FnOnce() -> Result<T, PlayerError> + Send + 'static,
     ) -> Result<T, PlayerError> {
-        let _place = self.inner.work.acquire().await;
+        let place = self.inner.work.clone().acquire_owned().await;
+        // Who asked for it may be gone before it is done: the place is its own.
+        let run = move || {
+            let done = run();
+            drop(place);
+            done
+        };
         match tokio::task::spawn_blocking(run).await {
             Ok(done) => done,
             Err(e) if e.is_panic() => {
@@ -312,17 +324,24 @@ impl Player {
         is_there
     }
 
-    /// Tells everybody what may not be lost.
-    fn tell(&self, name: &str, data: Value) {
+    /// Tells everybody who has the role what may not be lost.
+    fn tell(&self, to: Role, name: &str, data: Value) {
         let event = Arc::new(Outgoing::event(name, [data], vec![]));
-        self.inner.listeners.publish_kept(&event);
+        self.listeners(to).publish_kept(&event);
     }
 
-    /// Tells everybody what is soon told anew.
-    fn mention(&self, name: &str, data: Value) {
+    /// Tells everybody who has the role what is soon told anew.
+    fn mention(&self, to: Role, name: &str, data: Value) {
         let event = Outgoing::event(name, [data], vec![]);
         let weight = event.weight();
-        self.inner.listeners.publish(&Arc::new(event), weight);
+        self.listeners(to).publish(&Arc::new(event), weight);
+    }
+
+    fn listeners(&self, least: Role) -> &Fanout<Arc<Outgoing>> {
+        match least {
+            Role::View => &self.inner.listeners,
+            Role::Operate => &self.inner.operators,
+        }
     }
 }
 
@@ -337,3 +356,39 @@ impl fmt::Debug for Player {
 }
 
 const LOOK_FOR_SPEAKER: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use audiox_core::registry::MemoryRegistry;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_has_its_place_until_it_is_done_though_nobody_waits_for_it() {
+        let registry = Arc::new(MemoryRegistry::new());
+        let player = Player::new(PlayerConfig::default(), registry, None).unwrap();
+        let places = || player.inner.work.available_permits();
+        let all = places();
+        let (began, has_begun) = std::sync::mpsc::channel();
+        let (go_on, goes_on) = std::sync::mpsc::channel::<()>();
+        let working = player.clone();
+        let task = tokio::spawn(async move {
+            let work = move || {
+                began.send(()).unwrap();
+                let _ = goes_on.recv();
+                Ok(())
+            };
+            working.work(work).await
+        });
+        tokio::task::spawn_blocking(move || has_begun.recv().unwrap())
+            .await
+            .unwrap();
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        assert_eq!(places(), all - 1);
+        drop(go_on);
+        while places() < all {
+            tokio::task::yield_now().await;
+        }
+    }
+}

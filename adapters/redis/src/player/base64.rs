@@ -108,6 +108,44 @@ fn data_prefix(text: &[u8]) -> Option<usize> {
     says.ends_with(b";base64").then_some(comma + 1)
 }
 
+/// What must hold for any text: the body of a fuzz target.
+///
+/// # Panics
+/// It does not.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn check(text: &[u8]) {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
+    let decode = |step: usize| {
+        let (mut decoder, mut out) = (Decoder::default(), Vec::new());
+        // The first piece has all of a prefix.
+        let (first, rest) = text.split_at(text.len().min(MAX_PREFIX + step));
+        for piece in std::iter::once(first).chain(rest.chunks(step)) {
+            if let Err(e) = decoder.push(piece, &mut out) {
+                return (out, Err(e));
+            }
+        }
+        let is_cut = decoder.finish(&mut out);
+        (out, Ok(is_cut))
+    };
+    let whole = decode(text.len().max(1));
+    assert!(whole.0.len() <= text.len());
+    for step in [1, 3, 64] {
+        assert_eq!(decode(step), whole, "in pieces of {step}");
+    }
+    if let Err(e) = &whole.1 {
+        let told = e.to_string();
+        assert!(
+            told.len() < 100 && !told.contains(char::is_control),
+            "{told}"
+        );
+    }
+    if let Ok(strict) = STANDARD.decode(text) {
+        assert_eq!(whole, (strict, Ok(false)));
+    }
+}
+
 /// A byte for people.
 struct Shown(u8);
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Inner, Player};
+use super::{Inner, Player, Role};
 
 /// Whether somebody looks.
 #[derive(Debug, Default)]
@@ -117,7 +117,7 @@ async fn look(player: &Player, told: &mut Told) {
             "redis_available": is_there,
             "audio_available": audio,
         });
-        player.tell("sessions", data);
+        player.tell(Role::View, "sessions", data);
     }
 }
 

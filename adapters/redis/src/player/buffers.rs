@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use audiox_core::registry::{SessionId, SessionRecord, SessionRegistry};
 use audiox_core::store::StoreError;
 use bytes::{Bytes, BytesMut};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::base64::{Decoder, MAX_PREFIX};
 use super::error::PlayerError;
@@ -27,6 +27,8 @@ pub(super) struct Buffer {
     pub(super) facts: Facts,
     /// Where decoding can go on: what stands before the last characters.
     mark: Mark,
+    /// What it takes of all that may be held.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Debug, Clone)]
@@ -54,6 +56,7 @@ impl Buffer {
                 tail: Bytes::new(),
                 head: Bytes::new(),
             },
+            _room: None,
         }
     }
 
@@ -72,6 +75,8 @@ pub(super) struct Buffers {
     limits: BufferLimits,
     slots: Mutex<Slots>,
     loads: Semaphore,
+    /// KiB that all buffers may take which somebody has or which are kept.
+    room: Arc<Semaphore>,
     /// Characters read.
     pub(super) chars_read: AtomicU64,
 }
@@ -85,10 +90,29 @@ pub(super) struct BufferLimits {
     pub(super) kept: usize,
 }
 
+impl BufferLimits {
+    /// KiB of all that are held, by whomever.
+    fn room(self) -> usize {
+        let longest = usize::try_from(self.chars / 4 * 3).unwrap_or(usize::MAX);
+        let all = longest.saturating_mul(IN_USE).saturating_add(self.kept);
+        (all / KIB + 1).min(u32::MAX as usize >> 3)
+    }
+}
+
 #[derive(Debug, Default)]
 struct Slots {
     by_id: HashMap<SessionId, Slot>,
     uses: u64,
+}
+
+impl Slots {
+    /// Takes out what was not used for the longest time, except for what is being loaded.
+    fn take_oldest(&mut self) -> Option<Slot> {
+        let all = self.by_id.iter();
+        let idle = all.filter(|(_, s)| s.bytes > 0 || Arc::strong_count(&s.cell) == 1);
+        let oldest = idle.min_by_key(|(_, s)| s.used).map(|(id, _)| id.clone());
+        self.by_id.remove(&oldest?)
+    }
 }
 
 /// The buffer of one session; who loads it holds the lock, so that it is loaded once.
@@ -108,6 +132,7 @@ impl Buffers {
             limits,
             slots: Mutex::default(),
             loads: Semaphore::new(LOADS),
+            room: Arc::new(Semaphore::new(limits.room())),
             chars_read: AtomicU64::new(0),
         }
     }
@@ -180,6 +205,7 @@ impl Buffers {
             0 => Bytes::copy_from_slice(&text[..text.len().min(HEAD as usize)]),
             _ => known.mark.head.clone(),
         };
+        let room = self.room(chars)?;
         let mut bytes = Vec::with_capacity((chars / 4 * 3) as usize + 3);
         bytes.extend_from_slice(&known.bytes[..known.mark.bytes]);
         // Pieces are whole but for the last, which has all of the tail.
@@ -218,6 +244,7 @@ impl Buffers {
             is_cut,
             facts: Facts::default(),
             mark,
+            _room: Some(room),
         })))
     }
 
@@ -275,12 +302,27 @@ impl Buffers {
         }
         let mut all: usize = slots.by_id.values().map(|s| s.bytes).sum();
         while all > self.limits.kept || slots.by_id.len() > MOST_KEPT {
-            let idle = slots.by_id.iter().filter(|(_, s)| s.bytes > 0);
-            let oldest = idle.min_by_key(|(_, s)| s.used).map(|(id, _)| id.clone());
-            let Some(slot) = oldest.and_then(|id| slots.by_id.remove(&id)) else {
+            let Some(slot) = slots.take_oldest() else {
                 break;
             };
             all -= slot.bytes;
+        }
+    }
+
+    /// A place for what so many characters decode to. What is only kept makes way for it.
+    fn room(&self, chars: u64) -> Result<OwnedSemaphorePermit, PlayerError> {
+        let size = usize::try_from(chars / 4 * 3).unwrap_or(usize::MAX) / KIB + 1;
+        let size = u32::try_from(size.min(self.limits.room())).unwrap_or(u32::MAX);
+        loop {
+            if let Ok(room) = self.room.clone().try_acquire_many_owned(size) {
+                return Ok(room);
+            }
+            if self.slots().take_oldest().is_none() {
+                return Err(PlayerError::Busy(
+                    "as much audio is played and downloaded as fits into memory; try again later"
+                        .to_owned(),
+                ));
+            }
         }
     }
 
@@ -307,3 +349,65 @@ const HEAD: u64 = 64;
 /// Buffers that are loaded at once.
 const LOADS: usize = 4;
 const MOST_KEPT: usize = 256;
+/// Longest buffers that may be in use beside those that are kept.
+const IN_USE: usize = 8;
+const KIB: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use audiox_core::registry::{MemoryRegistry, SessionFields};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_in_use_is_bounded_and_what_is_only_kept_makes_way() {
+        let registry = Arc::new(MemoryRegistry::new());
+        let limits = BufferLimits {
+            chars: 4_096,
+            kept: 4_096,
+        };
+        let buffers = Buffers::new(registry.clone(), limits);
+        // 28 KiB and a bit, of which each takes four.
+        let mut held = Vec::new();
+        for n in 0..7 {
+            held.push(get(&buffers, &registry, &format!("{n}")).await.unwrap());
+        }
+        let refused = get(&buffers, &registry, "more").await.unwrap_err();
+        assert!(matches!(refused, PlayerError::Busy(_)), "{refused}");
+        held.pop();
+        held.push(get(&buffers, &registry, "more").await.unwrap());
+        assert!(get(&buffers, &registry, "again").await.is_err());
+        drop(held);
+        for n in 0..30 {
+            get(&buffers, &registry, &format!("{n}")).await.unwrap();
+        }
+        assert!(buffers.kept() <= 4_096);
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_leaves_nothing_behind() {
+        let registry = Arc::new(MemoryRegistry::new());
+        let limits = BufferLimits {
+            chars: 4_096,
+            kept: 1 << 20,
+        };
+        let buffers = Buffers::new(registry.clone(), limits);
+        for n in 0..1_000 {
+            drop(buffers.cell(&format!("{n}").parse().unwrap()));
+        }
+        get(&buffers, &registry, "one").await.unwrap();
+        assert!(buffers.slots().by_id.len() <= MOST_KEPT);
+        assert_eq!(buffers.kept(), 3_072);
+    }
+
+    async fn get(
+        buffers: &Buffers,
+        registry: &MemoryRegistry,
+        id: &str,
+    ) -> Result<Arc<Buffer>, PlayerError> {
+        let id: SessionId = id.parse().unwrap();
+        registry.put(&id, &SessionFields::new(), None).await?;
+        registry.set_buffer(&id, "AAAA".repeat(1_024));
+        buffers.get(&registry.session(&id).await?).await
+    }
+}

@@ -24,11 +24,15 @@ pub(super) enum PlayerError {
     Decode(String),
     #[error("Failed to play audio: {0}")]
     Speaker(String),
-    #[error("Sessions are not available: {0}")]
+    /// Where they would be is not everybody's affair.
+    #[error("Sessions are not available: {}", .0.message)]
     Registry(StoreError),
     /// It is there, and is no session or no cursor.
-    #[error("{0}")]
+    #[error("{}", .0.message)]
     Invalid(StoreError),
+    /// The request itself cannot be read.
+    #[error("{0}")]
+    Request(String),
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error("{0}")]

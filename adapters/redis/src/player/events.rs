@@ -108,6 +108,10 @@ impl Handler for Events {
         client.emit(Outgoing::event("connected", [hello], vec![]));
         let player = &self.api.player;
         player.inner.listeners.join(client.outbox());
+        let role = self.listeners().get(client.id()).map(|l| l.role);
+        if role == Some(Role::Operate) {
+            player.inner.operators.join(client.outbox());
+        }
         player.look();
     }
 
@@ -131,7 +135,9 @@ impl Handler for Events {
     }
 
     async fn disconnect(&self, client: &Client) {
-        self.api.player.inner.listeners.leave(client.outbox());
+        let inner = &self.api.player.inner;
+        inner.listeners.leave(client.outbox());
+        inner.operators.leave(client.outbox());
         let gone = self.listeners().remove(client.id());
         for (_, task) in gone.into_iter().flat_map(|l| l.watching) {
             task.abort();

@@ -8,10 +8,11 @@ use audiox_core::registry::{SessionCursor, SessionId, SessionRecord};
 use audiox_io::FileKind;
 use audiox_io::sound::PcmWish;
 use audiox_net::http::axum::body::Body;
-use audiox_net::http::axum::extract::{Extension, Path, Query, State};
+use audiox_net::http::axum::extract::{Extension, FromRequestParts, Path, Query, State};
 use audiox_net::http::axum::http::header::{
     ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE,
 };
+use audiox_net::http::axum::http::request::Parts;
 use audiox_net::http::axum::http::{HeaderMap, HeaderValue, StatusCode};
 use audiox_net::http::axum::response::{IntoResponse, Response};
 use audiox_net::http::axum::routing::{get, post};
@@ -133,6 +134,30 @@ struct Asked {
     ticket: Option<String>,
 }
 
+/// What URLs say wrongly is told as everything else that is wrong.
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = PlayerError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, PlayerError> {
+        let asked = Query::from_request_parts(parts, state).await;
+        let Query(asked) = asked.map_err(|e| PlayerError::Request(e.body_text()))?;
+        Ok(asked)
+    }
+}
+
+/// The id in a path. What is no text is no session's.
+struct Id(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = PlayerError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, PlayerError> {
+        let id = Path::from_request_parts(parts, state).await;
+        let Path(id) = id.map_err(|_| PlayerError::NotFound)?;
+        Ok(Self(id))
+    }
+}
+
 impl Asked {
     fn wish(&self, player: &Player, record: &SessionRecord) -> Result<PcmWish, PlayerError> {
         let words = Words {
@@ -150,11 +175,7 @@ impl Asked {
     }
 }
 
-async fn sessions(
-    State(api): State<Api>,
-    Query(asked): Query<Asked>,
-    headers: HeaderMap,
-) -> Answer {
+async fn sessions(State(api): State<Api>, asked: Asked, headers: HeaderMap) -> Answer {
     let role = api.roles.of(bearer(&headers))?;
     let Some(limit) = asked.limit else {
         return Ok(list::whole(&api.player));
@@ -163,12 +184,7 @@ async fn sessions(
     list::page(&api.player, role, cursor.transpose()?, limit).await
 }
 
-async fn info(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-    Query(asked): Query<Asked>,
-    headers: HeaderMap,
-) -> Answer {
+async fn info(State(api): State<Api>, Id(id): Id, asked: Asked, headers: HeaderMap) -> Answer {
     let (record, _) = api.asked(&id, &headers, None).await?;
     match asked.buffer.as_deref() {
         Some("preview") => info::short(&api.player, &record).await,
@@ -176,12 +192,7 @@ async fn info(
     }
 }
 
-async fn analyze(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-    Query(asked): Query<Asked>,
-    headers: HeaderMap,
-) -> Answer {
+async fn analyze(State(api): State<Api>, Id(id): Id, asked: Asked, headers: HeaderMap) -> Answer {
     let (record, _) = api.asked(&id, &headers, None).await?;
     let wish = asked.wish(&api.player, &record)?;
     let buffer = api.player.buffer(&record).await?;
@@ -203,12 +214,7 @@ async fn analyze(
     })))
 }
 
-async fn picture(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-    Query(asked): Query<Asked>,
-    headers: HeaderMap,
-) -> Answer {
+async fn picture(State(api): State<Api>, Id(id): Id, asked: Asked, headers: HeaderMap) -> Answer {
     let (record, _) = api.asked(&id, &headers, None).await?;
     let wish = asked.wish(&api.player, &record)?;
     let buffer = api.player.buffer(&record).await?;
@@ -221,12 +227,7 @@ async fn picture(
     })))
 }
 
-async fn play(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-    Query(asked): Query<Asked>,
-    headers: HeaderMap,
-) -> Answer {
+async fn play(State(api): State<Api>, Id(id): Id, asked: Asked, headers: HeaderMap) -> Answer {
     let (record, _) = api.asked(&id, &headers, None).await?;
     let wish = asked.wish(&api.player, &record)?;
     api.player.play(&record, wish, asked.from()).await?;
@@ -237,7 +238,7 @@ async fn play(
     })))
 }
 
-async fn stop(State(api): State<Api>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+async fn stop(State(api): State<Api>, Id(id): Id, headers: HeaderMap) -> Answer {
     let role = api.roles.of(bearer(&headers))?;
     let id = SessionId::parse(&id).map_err(|_| PlayerError::NotFound)?;
     // What plays can be silenced though its session is gone.
@@ -257,8 +258,8 @@ async fn stop(State(api): State<Api>, Path(id): Path<String>, headers: HeaderMap
 
 async fn audio(
     State(api): State<Api>,
-    Path(id): Path<String>,
-    Query(asked): Query<Asked>,
+    Id(id): Id,
+    asked: Asked,
     Extension(ending): Extension<Ending>,
     headers: HeaderMap,
 ) -> Answer {
@@ -268,7 +269,7 @@ async fn audio(
     listen::samples(&api.player, record, wish, asked.from(), is_live, ending).await
 }
 
-async fn ticket(State(api): State<Api>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+async fn ticket(State(api): State<Api>, Id(id): Id, headers: HeaderMap) -> Answer {
     let (record, role) = api.asked(&id, &headers, None).await?;
     let ticket = api.roles.ticket(record.id, role)?;
     Ok(answer(&json!({
@@ -278,12 +279,7 @@ async fn ticket(State(api): State<Api>, Path(id): Path<String>, headers: HeaderM
     })))
 }
 
-async fn fetch(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-    Query(asked): Query<Asked>,
-    headers: HeaderMap,
-) -> Answer {
+async fn fetch(State(api): State<Api>, Id(id): Id, asked: Asked, headers: HeaderMap) -> Answer {
     let ticket = asked.ticket.as_deref();
     let (record, _) = api.asked(&id, &headers, ticket).await?;
     let wish = asked.wish(&api.player, &record)?;

@@ -21,9 +21,7 @@ pub(super) async fn short(
     let text = player.text(record, 0, SHOWN).await?;
     let preview = preview(&text, record.buffer_len);
     let mut data = fields(record);
-    if record.buffer_len > 0 {
-        data.insert(field::AUDIO_BUFFER.to_owned(), preview.clone().into());
-    }
+    data.insert(field::AUDIO_BUFFER.to_owned(), preview.clone().into());
     let mut found = Decoded::default();
     match player.buffer(record).await {
         Ok(buffer) => {
@@ -51,12 +49,10 @@ pub(super) async fn whole(player: &Player, record: SessionRecord) -> Result<Resp
         Value::from(record.id.as_str())
     );
     let mut data = Value::Object(fields(&record)).to_string();
-    if record.buffer_len > 0 {
-        // Its last character closes the object.
-        data.pop();
-        data += if data.len() > 1 { "," } else { "" };
-        data += "\"audio_buffer\":\"";
-    }
+    // Its last character closes the object.
+    data.pop();
+    data += if data.len() > 1 { "," } else { "" };
+    data += "\"audio_buffer\":\"";
     let sending = Sending {
         player: player.clone(),
         first: Some(format!("{head}{data}").into()),
@@ -110,15 +106,10 @@ impl Sending {
             self.found.is_cut = decoder.finish(&mut self.decoded);
             self.found.bytes += self.decoded.len() as u64;
         }
-        let close = if self.record.buffer_len > 0 {
-            "\"}"
-        } else {
-            ""
-        };
         let preview = std::mem::take(&mut self.preview);
         let info = self.found.json(self.record.buffer_len, preview);
         let ttl = Value::from(self.record.ttl.map(|t| t.as_secs()));
-        let last = format!("{close},\"audio_info\":{info},\"ttl\":{ttl}}}");
+        let last = format!("\"}},\"audio_info\":{info},\"ttl\":{ttl}}}");
         Ok((last.into(), false))
     }
 

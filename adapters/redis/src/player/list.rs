@@ -66,7 +66,7 @@ pub(super) async fn page(
     };
     let (sessions, next, why) = match found {
         Ok((rows, next)) => (rows, next, None),
-        Err(PlayerError::Registry(e)) => (Vec::new(), None, Some(e.to_string())),
+        Err(PlayerError::Registry(e)) => (Vec::new(), None, Some(e.message)),
         Err(e) => return Err(e),
     };
     let mut told = json!({

@@ -135,7 +135,8 @@ impl Listening {
         if !std::mem::replace(&mut self.is_placed, true) && self.at > 0 {
             source.seek(self.at)?;
         }
-        let frames = (self.format.rate.get() as usize / PARTS_A_SECOND).max(1);
+        let most = MOST_SAMPLES / self.format.channels.get();
+        let frames = (self.format.rate.get() as usize / PARTS_A_SECOND).clamp(1, most.max(1));
         let mut samples = vec![0.0; frames * self.format.channels.get()];
         let frames = match source.read(&mut samples) {
             Ok(frames) => frames,
@@ -203,4 +204,6 @@ impl Listening {
 }
 
 const PARTS_A_SECOND: usize = 5;
+/// Samples read at once, whatever rate and channels somebody asks for.
+const MOST_SAMPLES: usize = 1 << 18;
 const AGAIN: Duration = Duration::from_secs(1);

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::buffers::Buffer;
 use super::error::PlayerError;
-use super::{Player, Speaker};
+use super::{Player, Role, Speaker};
 
 /// What plays.
 #[derive(Debug, Default)]
@@ -81,6 +81,10 @@ impl Player {
             let run = Run {
                 player: self.clone(),
                 id: record.id.clone(),
+                to: match record.authenticated() {
+                    true => Role::View,
+                    false => Role::Operate,
+                },
                 buffer,
                 wish,
                 from,
@@ -127,6 +131,8 @@ enum End {
 struct Run {
     player: Player,
     id: SessionId,
+    /// Who is told of it: those who may have the session.
+    to: Role,
     buffer: Arc<Buffer>,
     wish: PcmWish,
     from: Duration,
@@ -160,14 +166,14 @@ impl Run {
                     Some(tell) => drop(tell.send(Err(e))),
                     None => {
                         let error = json!({ "session_id": id, "error": e.to_string() });
-                        self.player.tell("playback_error", error);
+                        self.player.tell(self.to, "playback_error", error);
                     }
                 }
                 return;
             }
         };
         let data = json!({ "session_id": id, "success": success, "message": message });
-        self.player.tell("playback_complete", data);
+        self.player.tell(self.to, "playback_complete", data);
     }
 
     fn play(
@@ -175,6 +181,10 @@ impl Run {
         speaker: &dyn Speaker,
         tell: &mut Option<oneshot::Sender<Result<(), PlayerError>>>,
     ) -> Result<End, PlayerError> {
+        if self.stop.load(Relaxed) {
+            // Another begins already.
+            return Ok(End::Stopped);
+        }
         let mut source = self.player.open_now(&self.buffer, &self.wish)?.source;
         let format = source.format();
         let from = format.rate.frames_in(self.from);
@@ -203,7 +213,7 @@ impl Run {
                     "speaker": opened.name,
                     "trouble": (opened.trouble)(),
                 });
-                self.player.mention("playback_progress", data);
+                self.player.mention(self.to, "playback_progress", data);
             }
             let frames = source.read(&mut block)?;
             if frames == 0 {

@@ -172,7 +172,7 @@ fn info_has_the_hash_and_what_its_buffer_is() {
         "length": 0, "has_audio": false, "preview": "", "decoded_length": 0, "base64_valid": true,
     });
     assert_eq!(told["audio_info"], wanted);
-    assert_eq!(told["data"].get("audio_buffer"), None);
+    assert_eq!(told["data"]["audio_buffer"], "");
     server.fails("GET /api/session/nobody/info", "Session not found");
     server.fails("GET /api/session/a%0Ab/info", "Session not found");
 }
@@ -323,6 +323,28 @@ fn without_a_buffer_there_is_nothing_to_hear() {
         server.fails(call, "Session not found");
     }
     server.fails("POST /api/session/x/play", "Session not found");
+}
+
+#[test]
+fn a_request_that_cannot_be_read_is_answered_as_all_that_fail() {
+    let server = Server::start();
+    server.session("a", &wav(&tone(440.0, 400)));
+    server.fails("GET /api/session/%ff/info", "Session not found");
+    server.fails("POST /api/session/%ff/stop", "Session not found");
+    for line in [
+        "GET /api/sessions?limit=all",
+        "GET /api/session/a/audio?from=now",
+        "GET /api/session/a/download?rate=8000&rate=16000",
+        "GET /api/session/a/audio?channels=0",
+        "GET /api/session/a/analyze?sample=s17",
+    ] {
+        let told = server.json(line);
+        assert_eq!(names(&told), ["success", "message"], "{line}");
+        assert_eq!(told["success"], false, "{line}");
+    }
+    // However wide samples are said to be, no more is read at once than there is room for.
+    let line = "GET /api/session/a/audio?channels=1024&rate=768000&sample=s8&headers=ignore";
+    assert_eq!(server.ask(line, &[]).0, 200);
 }
 
 #[test]

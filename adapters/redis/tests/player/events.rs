@@ -5,6 +5,10 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use audiox_net::http::Token;
+use audiox_redis::player::{PlayerConfig, Roles};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::support::{Ear, Server, names, tone, until, wav};
@@ -101,6 +105,23 @@ fn clients_hear_that_playing_was_stopped_and_that_it_failed() {
     assert_eq!(data, wanted);
     assert_eq!(names(&data), ["session_id", "error"]);
     assert_eq!(server.player.stats().playback_errors, 1);
+}
+
+#[test]
+fn who_may_not_have_a_session_does_not_hear_that_it_is_played() {
+    let token = "only-for-operating-in-tests";
+    let roles = Roles::new(vec![], vec![Token::new(token).unwrap()], true);
+    let ear = Ear::default();
+    let server = Server::with(PlayerConfig::default(), roles, Some(ear));
+    server.session_with("hidden", &[], &STANDARD.encode(wav(&tone(440.0, 400))));
+    server.session("known", &wav(&tone(440.0, 400)));
+    let mut peer = Peer::connect(&server, "websocket", 1, None);
+    let operator = format!("Authorization: Bearer {token}");
+    let (_, _, told) = server.ask("POST /api/session/hidden/play", &[&operator]);
+    assert!(told.starts_with(br#"{"success":true"#));
+    until("it was played", || server.player.stats().playing == 0);
+    server.json("POST /api/session/known/play");
+    assert_eq!(peer.event().1["session_id"], "known");
 }
 
 #[test]
