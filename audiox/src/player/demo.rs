@@ -87,7 +87,7 @@ pub(super) async fn keep_recording(registry: Arc<MemoryRegistry>) {
 
 async fn record(registry: &MemoryRegistry, id: &str) -> Result<(), Error> {
     let id = SessionId::parse(id)?;
-    let fields = fields("Fay (recording now)", true, Duration::ZERO)?
+    let fields = fields("Fay (live)", true, Duration::ZERO)?
         .with_mark(field::IS_RECORDING, true)?
         .with(field::AUDIO_RATE, 16_000)?;
     registry.put(&id, &fields, Some(TTL)).await?;
