@@ -177,7 +177,12 @@ impl CompressedSource {
                 demuxer.rewind().map_err(|e| fault(&name, kind, &e))?;
                 let there = all.saturating_sub(delay);
                 let is_told = told.has_tag || !matches!(kind, FileKind::Mp3 | FileKind::Aac);
-                match told.frames.filter(|n| is_told && *n > 0) {
+                // MP4's header counts the encoder's silence too.
+                let told_there = told.frames.map(|n| match kind {
+                    FileKind::Mp4 => n.saturating_sub(delay),
+                    _ => n,
+                });
+                match told_there.filter(|n| is_told && *n > 0) {
                     Some(frames) if frames > there => {
                         notices.push(format!(
                             "the header says {frames} frames, but there are {there}"
