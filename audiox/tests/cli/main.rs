@@ -28,6 +28,8 @@ mod redis_server;
 #[cfg(feature = "relay")]
 mod relay;
 #[cfg(feature = "relay")]
+mod relay_calls;
+#[cfg(feature = "relay")]
 mod relay_page;
 mod repair;
 #[cfg(feature = "relay")]
