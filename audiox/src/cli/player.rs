@@ -70,7 +70,8 @@ pub(super) struct PlayerArgs {
         help_heading = "Limits"
     )]
     max_buffer: u64,
-    /// Decoded audio that is kept in memory for the next request
+    /// Decoded audio that is kept in memory for the next request. What is in use may take eight times
+    /// the longest beside
     #[arg(
         long,
         value_name = "SIZE",

@@ -39,7 +39,7 @@ await inBrowser(async (page, step) => {
     await row('2b8e90c4-stereo-wav').getByText('Bo (stereo WAV)').waitFor();
     await row('0f3a-not-known').getByText('not authenticated').waitFor();
     await row('not-a-session').getByText('broken').waitFor();
-    await row('c4d5-no-audio').getByText('none').waitFor();
+    await row('c4d5-no-audio').getByText('no audio', { exact: true }).waitFor();
     await shot('1-list');
   });
 
@@ -169,6 +169,7 @@ await inBrowser(async (page, step) => {
   await step('who is not known is for operators', async () => {
     await button('Open Somebody, 0f3a-not-known').click();
     await page.getByText('Only operators may look at it.').waitFor();
+    assert.ok(!await page.locator('#known-sound, #known-session, #known-bytes').filter({ visible: true }).count());
     await shot('6-not-known');
     await button('Operator').click();
     await field('Token').fill(operate);
@@ -180,6 +181,9 @@ await inBrowser(async (page, step) => {
   await step('no audio, and none at all', async () => {
     await button('Open Dana (no audio), c4d5-no-audio').click();
     await page.getByText('This session has no audio.').waitFor();
+    await page.locator('#session-facts').getByText('Dana (no audio)').waitFor();
+    assert.ok(!await page.locator('#known-sound, #known-bytes, #files, #transport').filter({ visible: true }).count());
+    await shot('6-no-audio');
     await row('not-a-session').click();
     await page.getByText('This session is broken: this is a list, not a hash').waitFor();
     await button('Close this session').click();
@@ -206,6 +210,14 @@ await inBrowser(async (page, step) => {
     await row('2b8e90c4-stereo-wav').waitFor();
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert.ok(wide <= 0, `${wide} pixels of the list stick out on a phone`);
+    const covered = await page.locator('#rows tr').evaluateAll((all) => all.filter((row) => {
+      const [size, open] = ['.size', 'button'].map((part) => row.querySelector(part));
+      const text = document.createRange();
+      text.selectNodeContents(size);
+      const [a, b] = [text, open].map((part) => part.getBoundingClientRect());
+      return a.right > b.left && a.bottom > b.top && a.top < b.bottom;
+    }).map((row) => row.dataset.session));
+    assert.deepEqual(covered, []);
     await shot('9-phone-list-dark', true);
   });
 });

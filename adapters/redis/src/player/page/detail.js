@@ -127,6 +127,8 @@ export class Detail {
     const session = this.#session;
     const isBroken = Boolean(session?.error);
     $('#audio').hidden = isBroken || !this.#mayHave;
+    $('#known-session').hidden = $('#audio').hidden;
+    this.#offer(Boolean(session?.has_audio ?? true));
     if (isBroken) {
       this.#note(`This session is broken: ${session.error}`);
       return;
@@ -139,6 +141,7 @@ export class Detail {
       const told = await this.#page.call('GET', this.#path('info', 'buffer=preview'));
       if (!isOwn()) return;
       this.#showInfo(told);
+      this.#offer(told.audio_info.has_audio);
       if (!told.audio_info.has_audio) {
         this.#picture.show(null, session?.is_recording ? 'No audio yet.' : 'This session has no audio.');
         return;
@@ -150,6 +153,12 @@ export class Detail {
     this.#picture.show(null, 'Drawing…');
     setText($('#sound-facts-state'), 'Listening through it…');
     await Promise.all([this.#draw(mine), this.#analyze(mine)]);
+  }
+
+  /** Shows what may be done with audio, where there is any. */
+  #offer(hasAudio) {
+    for (const part of ['#transport', '#server', '#files', '#raw']) $(part).hidden = !hasAudio;
+    for (const part of ['#known-sound', '#known-bytes']) $(part).hidden = !hasAudio || $('#audio').hidden;
   }
 
   async #analyze(mine) {

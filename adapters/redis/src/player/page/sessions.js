@@ -82,9 +82,9 @@ function newRow(session, open) {
   return h('tr', { onclick: () => open(session.session_id) },
     h('td', { class: 'wide' }, name, id),
     h('td', { class: 'state' }),
-    h('td', { class: 'numbers size named', 'data-name': 'Audio' }),
-    h('td', { class: 'numbers since spare', 'data-name': 'Connected' }),
-    h('td', { class: 'numbers ttl spare', 'data-name': 'Expires in' }),
+    h('td', { class: 'numbers size' }),
+    h('td', { class: 'numbers since spare' }),
+    h('td', { class: 'numbers ttl spare' }),
     h('td', { class: 'actions' }, button));
 }
 
@@ -102,7 +102,7 @@ function fill(row, session, chosen) {
     state.dataset.key = key;
     state.replaceChildren(...words.map(([text, kind]) => h('span', { class: `chip ${kind}` }, text)));
   }
-  setText($('.size', row), session.error ? '–' : session.has_audio ? size(session.audio_buffer_length) : 'none');
+  setText($('.size', row), session.error ? '–' : session.has_audio ? size(session.audio_buffer_length) : 'no audio');
   setText($('.since', row), when(session.connected_at));
   setText($('.ttl', row), left(session, performance.now()));
 }
