@@ -88,7 +88,7 @@ pub struct PlayerConfig {
     /// Bytes of decoded buffers that are kept for the next request; 256 MiB by default. What is
     /// played and downloaded may take eight of the longest buffers beside.
     pub keep: usize,
-    /// Downloads and listeners at once; 64 by default.
+    /// Downloads, whole hashes and listeners sent at once; 64 by default.
     pub streams: usize,
     /// What headerless PCM usually is where the sessions come from.
     pub pcm: PcmWish,

@@ -406,6 +406,6 @@ const PREFIX: &str = "session:";
 const GONE: i64 = -2;
 const MAX_BUFFER: u64 = 384 << 20;
 /// Characters that are read at once.
-const MAX_PIECE: usize = 4 << 20;
+const MAX_PIECE: usize = 16 << 20;
 /// Ten years, in milliseconds.
 const MAX_TTL: u64 = 315_360_000_000;

@@ -209,8 +209,9 @@ impl Buffers {
         let mut bytes = Vec::with_capacity((chars / 4 * 3) as usize + 3);
         bytes.extend_from_slice(&known.bytes[..known.mark.bytes]);
         // Pieces are whole but for the last, which has all of the tail.
-        while text.len() == PIECE && at + (PIECE as u64) < chars {
-            let end = at + PIECE as u64;
+        let piece = piece(chars);
+        while text.len() == piece && at + (piece as u64) < chars {
+            let end = at + piece as u64;
             let sure = (end.min(chars - TAIL) - at) as usize;
             decoder.push(&text[..sure], &mut bytes)?;
             at += sure as u64;
@@ -263,7 +264,8 @@ impl Buffers {
 
     /// A piece from `at` on, of a text of `chars` characters. It is shorter at the end only.
     async fn read(&self, id: &SessionId, at: u64, chars: u64) -> Result<Bytes, PlayerError> {
-        let most = usize::try_from(chars - at).unwrap_or(PIECE).min(PIECE);
+        let piece = piece(chars);
+        let most = usize::try_from(chars - at).unwrap_or(piece).min(piece);
         let mut text = self.text(id, at, most).await?;
         if text.is_empty() || text.len() == most {
             return Ok(text);
@@ -340,8 +342,13 @@ impl Buffers {
     }
 }
 
-/// Characters read at once.
-const PIECE: usize = 1 << 20;
+/// Characters read at once of so many. Redis takes the whole in hand for each piece, so a large
+/// one is read in few.
+fn piece(chars: u64) -> usize {
+    (chars / PIECES).clamp(1 << 20, 16 << 20) as usize
+}
+
+const PIECES: u64 = 8;
 /// Characters behind the mark: more than a writer that encodes all anew may change.
 const TAIL: u64 = 64;
 /// Characters that tell one buffer from another that is as long.

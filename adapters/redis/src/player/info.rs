@@ -7,6 +7,7 @@ use audiox_net::http::axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::unfold;
 use serde_json::{Map, Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Player;
 use super::base64::Decoder;
@@ -44,6 +45,7 @@ pub(super) async fn short(
 /// The answer as the original gives it: the buffer stands in `data`. It goes from the registry to
 /// the client piece by piece, and is decoded on its way only to be counted.
 pub(super) async fn whole(player: &Player, record: SessionRecord) -> Result<Response, PlayerError> {
+    let place = player.stream()?;
     let head = format!(
         "{{\"success\":true,\"session_id\":{},\"data\":",
         Value::from(record.id.as_str())
@@ -62,6 +64,7 @@ pub(super) async fn whole(player: &Player, record: SessionRecord) -> Result<Resp
         decoded: Vec::new(),
         found: Decoded::default(),
         record,
+        _place: place,
     };
     let parts = unfold(Some(sending), |sending| async {
         let mut sending = sending?;
@@ -85,6 +88,7 @@ struct Sending {
     decoder: Option<Decoder>,
     decoded: Vec<u8>,
     found: Decoded,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Sending {
@@ -93,7 +97,8 @@ impl Sending {
         if let Some(first) = self.first.take() {
             return Ok((first, true));
         }
-        let text = self.player.text(&self.record, self.at, PIECE).await?;
+        let piece = (self.record.buffer_len / PIECES).clamp(LEAST, MOST) as usize;
+        let text = self.player.text(&self.record, self.at, piece).await?;
         if !text.is_empty() {
             if self.at == 0 {
                 self.preview = preview(&text, self.record.buffer_len);
@@ -205,7 +210,11 @@ impl Player {
 }
 
 const SHOWN: usize = 100;
-const PIECE: usize = 256 << 10;
+/// Into so many pieces a text is cut, of characters between these: a large one not into many,
+/// since Redis takes the whole in hand for each.
+const PIECES: u64 = 32;
+const LEAST: u64 = 256 << 10;
+const MOST: u64 = 4 << 20;
 
 #[cfg(test)]
 mod tests {
