@@ -58,6 +58,25 @@ fn music_at_44100_hz_is_sent_as_opus() {
     assert!(part > 0.999, "{part}");
 }
 
+#[test]
+fn what_a_browser_recorded_becomes_a_wav_file() {
+    let folder = Folder::new();
+    let recording = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/recordings/chromium.webm"
+    );
+    let to = folder.at("heard.wav");
+    audiox(&["send", recording, "--to", &to, "-q"]).clean();
+    let (samples, rate) = heard(&to);
+    assert_eq!(rate, 48_000);
+    assert!(samples.len().abs_diff(RECORDED) <= 960, "{}", samples.len());
+    let part = purity(&samples[20_000..90_000], rate, 440.0);
+    assert!(part > 0.99, "{part}");
+}
+
+/// Frames of the recording: 36 packets of 60 ms.
+const RECORDED: usize = 36 * 2_880;
+
 /// The packets of an Ogg Opus file.
 fn packets(path: impl AsRef<Path>) -> Vec<Vec<u8>> {
     let mut reader = OpusFileReader::open(path).unwrap();
