@@ -31,7 +31,7 @@ fn the_reader_follows_what_the_writer_records() {
     for example in [
         include_str!("../examples/write.rs"),
         include_str!("../examples/read.rs"),
-        include_str!("../examples/player.rs"),
+        include_str!("../examples/session_player.rs"),
     ] {
         assert!(example.lines().count() <= 70);
     }
@@ -77,7 +77,7 @@ fn the_player_shows_what_there_is() {
     let mut writer = example("write");
     writer.args([&redis.url(), "a-session"]);
     assert!(writer.stdout(Stdio::null()).status().unwrap().success());
-    let mut player = example("player");
+    let mut player = example("session_player");
     player.args([&redis.url(), "127.0.0.1:0"]);
     let mut player = Running(player.stdout(Stdio::piped()).spawn().unwrap());
     let mut url = String::new();
