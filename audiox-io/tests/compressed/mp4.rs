@@ -75,7 +75,7 @@ fn a_file_that_was_cut_before_its_index_says_so() {
 #[test]
 fn opus_is_taken_out_of_mp4_packet_by_packet() {
     let made = Made::new(48_000, 1, 144_000);
-    let codec = ["-c:a", "libopus", "-b:a", "64k", "-strict", "-2"];
+    let codec = ["-c:a", "opus", "-b:a", "64k", "-strict", "-2"];
     let whole = std::fs::read(made.file("a.mp4", &codec)).unwrap();
     let pieces = fragmented(&made, "b.mp4", &codec);
     for (bytes, part) in [(&whole, 1.0), (&pieces, 1.0), (&pieces, 0.6)] {
@@ -86,7 +86,8 @@ fn opus_is_taken_out_of_mp4_packet_by_packet() {
         let expected = (144_000.0 * part) as i64;
         assert!((length as i64 - expected).abs() < 10_000, "{length} {part}");
         assert_eq!(packets.head().mapping.channels(), 1);
-        assert_eq!(packets.head().pre_skip, 312);
+        // What ffmpeg's own encoder needs.
+        assert_eq!(packets.head().pre_skip, 120);
         for tick in [0, 1, 50_000, length - 1, length] {
             packets.seek(tick).unwrap();
             let mut heard = 0;
