@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs every example program. Without arguments each shows itself off on loopback with made-up
-# audio, within seconds, and fails if it did not work.
+# audio, within seconds, and fails if it did not work; one that needs a peer says which.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

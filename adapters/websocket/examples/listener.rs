@@ -7,7 +7,10 @@ use audiox_websocket::client::{Connect, Listener, ListenerConfig};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
-    let url = args.next().ok_or("which stream? http://HOST:PORT/STREAM")?;
+    let Some(url) = args.next() else {
+        eprintln!("which stream? listener http://HOST:PORT/STREAM [FROM] > heard.raw");
+        return Ok(());
+    };
     let mut config = ListenerConfig::new(Connect::new(url.parse()?));
     if let Some(from) = args.next() {
         config.from = from.parse()?;
