@@ -73,42 +73,8 @@ impl Roles {
         admins: Vec<Token>,
         listening_is_free: bool,
     ) -> Result<Self, HttpError> {
-        let text = std::fs::read_to_string(path).map_err(|source| HttpError::Io {
-            what: format!("cannot read the token file {}", path.display()),
-            source,
-        })?;
-        let mut all = [Vec::new(), Vec::new(), admins];
-        for (number, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let wrong = |reason: String| HttpError::TokenFile {
-                file: path.display().to_string(),
-                line: number + 1,
-                reason,
-            };
-            let (role, token) = match line.split_once(char::is_whitespace) {
-                None => (2, line),
-                Some(("listen", token)) => (0, token),
-                Some(("publish", token)) => (1, token),
-                Some(("admin", token)) => (2, token),
-                Some(_) => {
-                    let reason = "a role is listen, publish or admin; a token stands behind it";
-                    return Err(wrong(reason.to_owned()));
-                }
-            };
-            all[role].push(Token::new(token.trim()).map_err(|e| wrong(e.to_string()))?);
-        }
-        if all.iter().all(Vec::is_empty) {
-            return Err(HttpError::TokenFile {
-                file: path.display().to_string(),
-                line: 1,
-                reason: "there is no token in it; a role and a token a line are expected"
-                    .to_owned(),
-            });
-        }
-        let [listen, publish, admin] = all;
+        let [listen, publish, admin] = Token::by_role(path, ["listen", "publish", "admin"])?;
+        let admin = [admin, admins].concat();
         Ok(Self::new(listen, publish, admin, listening_is_free))
     }
 

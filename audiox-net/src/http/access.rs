@@ -101,30 +101,39 @@ impl Token {
     /// The file cannot be read, has no token, or a line is none (its number is told, never its
     /// text).
     pub fn from_file(path: impl AsRef<Path>) -> Result<Vec<Self>, HttpError> {
-        let path = path.as_ref();
-        let file = |source| HttpError::Io {
-            what: format!("cannot read the token file {}", path.display()),
-            source,
-        };
-        let text = std::fs::read_to_string(path).map_err(file)?;
-        let mut tokens = Vec::new();
-        for (number, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            tokens.push(Self::new(line).map_err(|e| HttpError::TokenFile {
-                file: path.display().to_string(),
-                line: number + 1,
-                reason: e.to_string(),
-            })?);
-        }
-        if tokens.is_empty() {
-            return Err(HttpError::TokenFile {
-                file: path.display().to_string(),
-                line: 1,
-                reason: "there is no token in it; one a line is expected".to_owned(),
-            });
+        let expected = "one a line is expected";
+        read(path.as_ref(), expected, |line| {
+            Self::new(line).map_err(|e| e.to_string())
+        })
+    }
+
+    /// The tokens of a file by what they are for: one of `roles` and a token a line. A token alone
+    /// is of the last role. Empty lines and those that begin with `#` are passed over.
+    ///
+    /// # Errors
+    /// The file cannot be read, has no token, or a line is not of this form (its number is told,
+    /// never its text).
+    pub fn by_role<const N: usize>(
+        path: impl AsRef<Path>,
+        roles: [&str; N],
+    ) -> Result<[Vec<Self>; N], HttpError> {
+        let expected = "a role and a token a line are expected";
+        let all = read(path.as_ref(), expected, |line| {
+            let (role, token) = match line.split_once(char::is_whitespace) {
+                None => (N.checked_sub(1), line),
+                Some((role, token)) => (roles.iter().position(|r| *r == role), token),
+            };
+            let role = role.ok_or_else(|| {
+                let (last, others) = roles.split_last().unwrap_or((&"none", &[]));
+                let others = others.join(", ");
+                format!("a role is {others} or {last}; a token stands behind it")
+            })?;
+            let token = Self::new(token.trim()).map_err(|e| e.to_string())?;
+            Ok((role, token))
+        })?;
+        let mut tokens = [const { Vec::new() }; N];
+        for (role, token) in all {
+            tokens[role].push(token);
         }
         Ok(tokens)
     }
@@ -139,6 +148,35 @@ impl Token {
             _ => Ok(None),
         }
     }
+}
+
+/// What `one` makes of each line of a token file that says something.
+fn read<T>(
+    path: &Path,
+    expected: &str,
+    one: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, HttpError> {
+    let text = std::fs::read_to_string(path).map_err(|source| HttpError::Io {
+        what: format!("cannot read the token file {}", path.display()),
+        source,
+    })?;
+    let wrong = |line, reason| HttpError::TokenFile {
+        file: path.display().to_string(),
+        line,
+        reason,
+    };
+    let mut all = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if !line.is_empty() && !line.starts_with('#') {
+            all.push(one(line).map_err(|reason| wrong(number + 1, reason))?);
+        }
+    }
+    if all.is_empty() {
+        let reason = format!("there is no token in it; {expected}");
+        return Err(wrong(1, reason));
+    }
+    Ok(all)
 }
 
 impl fmt::Debug for Token {

@@ -59,38 +59,8 @@ impl Roles {
     /// The file cannot be read, has no token, or a line is not of this form (its number is told,
     /// never its text).
     pub fn from_file(path: &Path, operators: Vec<Token>, is_open: bool) -> Result<Self, HttpError> {
-        let text = std::fs::read_to_string(path).map_err(|source| HttpError::Io {
-            what: format!("cannot read the token file {}", path.display()),
-            source,
-        })?;
-        let wrong = |line: usize, reason: String| HttpError::TokenFile {
-            file: path.display().to_string(),
-            line,
-            reason,
-        };
-        let (mut view, mut operate) = (Vec::new(), operators);
-        for (number, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let (list, token) = match line.split_once(char::is_whitespace) {
-                None => (&mut operate, line),
-                Some(("view", token)) => (&mut view, token),
-                Some(("operate", token)) => (&mut operate, token),
-                Some(_) => {
-                    let reason = "a role is view or operate; a token stands behind it";
-                    return Err(wrong(number + 1, reason.to_owned()));
-                }
-            };
-            let token = Token::new(token.trim());
-            list.push(token.map_err(|e| wrong(number + 1, e.to_string()))?);
-        }
-        if view.is_empty() && operate.is_empty() {
-            let reason = "there is no token in it; a role and a token a line are expected";
-            return Err(wrong(1, reason.to_owned()));
-        }
-        Ok(Self::new(view, operate, is_open))
+        let [view, operate] = Token::by_role(path, ["view", "operate"])?;
+        Ok(Self::new(view, [operate, operators].concat(), is_open))
     }
 
     /// Who may use what else a server has: its figures.
