@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use audiox::core::ConfigError;
 use audiox::core::store::{Retention, SegmenterConfig};
+use audiox::net::Endpoint;
 use audiox::net::http::{Access, HttpConfig, Limits, Origins, Token};
 use audiox::relay::{RelayOptions, RelayServer};
 use audiox::s3::{RetentionPolicy, SpoolConfig, StoreOptions};
+use audiox::udp::node::Listen;
 use audiox::websocket::RelayConfig;
 use audiox::websocket::access::Roles;
 use clap::Args;
@@ -159,7 +161,8 @@ pub(super) fn run(args: RelayArgs, mut output: Output) -> Result<(), Failure> {
             args.max_connections
         ))?;
     }
-    let sources = sources(&args.ingest)?;
+    let sources = args.ingest.iter().map(Source::parse);
+    let sources = sources.collect::<Result<Vec<_>, _>>()?;
     let server = RelayServer::start(options(&args)?).map_err(failure)?;
     output.go_live();
     output.started(&[server.local_addr().to_string()])?;
@@ -174,8 +177,8 @@ pub(super) fn run(args: RelayArgs, mut output: Output) -> Result<(), Failure> {
         ))?;
     }
     let mut ingests = Vec::new();
-    for (name, url) in sources {
-        let ingest = server.ingest(url, name)?;
+    for Source { name, url, listen } in sources {
+        let ingest = server.ingest(listen, name)?;
         let stream = format!("{}/{}", server.url().trim_end_matches('/'), ingest.stream());
         output.event("ingest", || {
             let addresses = ingest.local_addrs().iter().map(ToString::to_string);
@@ -199,17 +202,23 @@ pub(super) fn run(args: RelayArgs, mut output: Output) -> Result<(), Failure> {
     output.summary(|| text(&last), || last.clone())
 }
 
-/// Names and URLs of what comes by RTP or UDP.
-fn sources(wanted: &[String]) -> Result<Vec<(&str, &str)>, Failure> {
-    let pairs = wanted.iter().map(|text| {
+/// Something that comes by RTP or UDP.
+struct Source<'a> {
+    name: &'a str,
+    url: &'a str,
+    listen: Vec<Listen>,
+}
+
+impl<'a> Source<'a> {
+    fn parse(text: &'a String) -> Result<Self, audiox::Error> {
         let pair = text.split_once('=');
-        pair.filter(|(name, _)| !name.contains("://"))
-            .ok_or_else(|| {
-                let allowed = "NAME=URL, as studio=rtp://0.0.0.0:5004?codec=opus";
-                audiox::Error::from(ConfigError::new("--ingest", text, allowed))
-            })
-    });
-    Ok(pairs.collect::<Result<_, _>>()?)
+        let Some((name, url)) = pair.filter(|(name, _)| !name.contains("://")) else {
+            let allowed = "NAME=URL, as studio=rtp://0.0.0.0:5004?codec=opus";
+            return Err(ConfigError::new("--ingest", text, allowed).into());
+        };
+        let listen = Listen::from_endpoint(&url.parse::<Endpoint>()?)?;
+        Ok(Self { name, url, listen })
+    }
 }
 
 fn failure(error: audiox::Error) -> Failure {

@@ -18,7 +18,7 @@ use audiox_websocket::{Relay, RelayConfig, api};
 use tokio::sync::oneshot;
 
 use super::Ingest;
-use crate::{Endpoint, Error};
+use crate::Error;
 
 /// What a relay is made with.
 #[derive(Debug)]
@@ -148,14 +148,13 @@ impl RelayServer {
         &self.relay
     }
 
-    /// Relays what comes to `from` (`rtp://[HOST]:PORT?codec=…`, `udp://[HOST]:PORT`, `FILE.sdp`; see
-    /// [`Endpoint`]) as a listener hears it, as 16-bit samples in a stream called `name`: a new one, or
-    /// the one that is live under that name and of that format. Not to be called from a task.
+    /// Relays what comes there (see [`Listen::from_endpoint`]) as a listener hears it, as 16-bit
+    /// samples in a stream called `name`: a new one, or the one that is live under that name and of
+    /// that format. Not to be called from a task.
     ///
     /// # Errors
-    /// `from` is not possible or taken, there are too many streams, or the archive fails.
-    pub fn ingest(&self, from: &str, name: &str) -> Result<Ingest, Error> {
-        let listen = Listen::from_endpoint(&from.parse::<Endpoint>()?)?;
+    /// An address is taken, there are too many streams, or the archive fails.
+    pub fn ingest(&self, listen: Vec<Listen>, name: &str) -> Result<Ingest, Error> {
         let config = PlayerConfig {
             codecs: crate::codecs(),
             ..PlayerConfig::new(listen, PlayoutConfig::default())?

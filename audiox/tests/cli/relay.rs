@@ -338,7 +338,11 @@ fn rtp_is_taken_in_by_the_relay_itself_and_goes_on_in_its_stream_after_a_kill() 
         let last = args.len() - 1;
         args[last] = wrong;
         let refused = audiox(&args);
-        assert_ne!(refused.code, 0, "{wrong}");
+        assert_eq!(
+            (refused.code, refused.err.lines().count()),
+            (2, 1),
+            "{refused:?}"
+        );
     }
 }
 
