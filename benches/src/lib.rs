@@ -1,3 +1,5 @@
-//! Fixtures shared by the benches.
+//! Fixtures shared by the benches, and what becomes of their figures.
 
 pub mod rtp;
+pub mod table;
+pub mod taken;
