@@ -16,6 +16,8 @@ mod failure;
 mod fanout;
 #[cfg(any(feature = "grpc", feature = "relay"))]
 mod files;
+#[cfg(test)]
+mod guide;
 mod interrupt;
 mod link;
 #[cfg(feature = "devices")]

@@ -124,3 +124,20 @@ pub use send::{SendBuilder, send};
 pub use sink::{SinkName, sink_from_str};
 pub use source::{SourceOptions, sources_from_str};
 pub use transfer::{Transfer, Transferred};
+
+/// The guide's Rust, compiled as documentation examples.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../../guide/embedding.md")]
+    mod embedding {}
+    #[doc = include_str!("../../guide/jitter-buffer.md")]
+    mod jitter_buffer {}
+    #[doc = include_str!("../../guide/drift.md")]
+    mod drift {}
+    #[doc = include_str!("../../guide/adapters/udp-rtp.md")]
+    mod udp_rtp {}
+    #[doc = include_str!("../../guide/adapters/many-streams.md")]
+    mod many_streams {}
+    #[doc = include_str!("../../guide/adapters/opus.md")]
+    mod opus {}
+}

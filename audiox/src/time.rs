@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use audiox_core::ConfigError;
 
-/// Reads a duration: seconds (`90`, `1.5`), a number with a unit (`250ms`, `90s`, `5m`, `2h`), or
-/// a clock (`1:30`, `1:02:03.5`). `field` names it in the error.
+/// Reads a duration: seconds (`90`, `1.5`), a number with a unit (`250ms`, `90s`, `5m`, `2h`,
+/// `30d`), or a clock (`1:30`, `1:02:03.5`). `field` names it in the error.
 ///
 /// # Errors
 /// None of these, negative, or longer than a century.
@@ -14,7 +14,8 @@ pub fn parse_duration(field: &'static str, text: &str) -> Result<Duration, Confi
         .filter(|s| (0.0..=CENTURY).contains(s))
         .and_then(|s| Duration::try_from_secs_f64(s).ok())
         .ok_or_else(|| {
-            let allowed = "write seconds (90, 1.5), a unit (250ms, 90s, 5m, 2h) or a clock (1:30)";
+            let allowed =
+                "write seconds (90, 1.5), a unit (250ms, 90s, 5m, 2h, 30d) or a clock (1:30)";
             ConfigError::new(field, format_args!("{text:?}"), allowed)
         })
 }
@@ -150,13 +151,14 @@ fn time_of_day(text: &str) -> Option<i64> {
     Some(((hours * 60 + minutes) * 60 + seconds) * 1_000_000_000 + nanos)
 }
 
-const UNITS: [(&str, f64); 6] = [
+const UNITS: [(&str, f64); 7] = [
     ("", 1.0),
     ("s", 1.0),
     ("ms", 1e-3),
     ("us", 1e-6),
     ("m", 60.0),
     ("h", 3_600.0),
+    ("d", 86_400.0),
 ];
 const CENTURY: f64 = 3.2e9;
 const DAY: u64 = 86_400;
@@ -174,6 +176,7 @@ mod tests {
             ("250ms", 250),
             ("5m", 300_000),
             ("2h", 7_200_000),
+            ("30d", 2_592_000_000),
             ("1:30", 90_000),
             ("1:02:03.5", 3_723_500),
             ("0", 0),

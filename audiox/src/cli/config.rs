@@ -46,7 +46,7 @@ pub(super) fn parse(mut args: Vec<OsString>) -> Result<Cli, Refused> {
 }
 
 /// The command with `--config` wherever something runs for long.
-fn command() -> Command {
+pub(super) fn command() -> Command {
     let config = Arg::new(CONFIG)
         .long(CONFIG)
         .value_name("FILE")
