@@ -2,7 +2,7 @@
 # scripts/bootstrap.sh has found or installed what it needs.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint ci bench bench-quick fuzz interop soak doc clean
+.PHONY: help demo test lint ci bench bench-quick instructions fuzz interop soak doc clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -16,7 +16,7 @@ test: ## every test, documentation example and example program (within 20 minute
 lint: ## formatting, clippy, documentation, dependency rules, licences, fuzz targets build
 	@scripts/lint.sh
 
-ci: ## what continuous integration runs: test, then lint
+ci: ## what continuous integration runs: test, lint, instructions
 	@.ci/run
 
 bench: ## all criterion benches (quiet machine, long); BENCHMARKS.md says how to read them
@@ -26,6 +26,10 @@ bench: ## all criterion benches (quiet machine, long); BENCHMARKS.md says how to
 bench-quick: ## the same benches, a rough figure each
 	@scripts/bootstrap.sh bench
 	cargo bench -p audiox-benches -- --quick
+
+instructions: ## instructions of hot operations, counted by valgrind, beside the counts checked in
+	@scripts/bootstrap.sh count
+	cargo run --quiet --release -p audiox-benches --bin instructions
 
 fuzz: ## every fuzz target for FUZZ_SECONDS (60) seconds
 	@scripts/fuzz.sh

@@ -9,6 +9,7 @@
 #          Node.js and playwright-core (tests of the pages), Redis (servers, Sentinels, clusters)
 #   bench  base + the peers that benches have beside them, Redis
 #   lint   base + rustfmt, clippy, a C++ compiler (the fuzz targets must build)
+#   count  base + valgrind, which counts instructions
 #   fuzz   base + cargo-fuzz and a C++ compiler
 #
 # Packages come from apt-get, as root or through sudo. Elsewhere the missing ones are named and
@@ -90,9 +91,10 @@ case $profile in
 base) want_base ;;
 bench) want_base; want_peers; want_bench_peers; want_redis ;;
 test) want_base; want_peers; want_virtual_devices; want_browser; want_python; want_redis ;;
+count) want_base; want valgrind valgrind ;;
 lint | fuzz) want_base; want_compiler g++ c++ c++ ;;
 *)
-    say "no profile '$profile'; there are base, test, bench, lint and fuzz"
+    say "no profile '$profile'; there are base, test, bench, count, lint and fuzz"
     exit 2
     ;;
 esac
