@@ -66,7 +66,6 @@ use crate::trace::{TraceEvent, TraceHead, TraceInput};
 pub struct Playout {
     timeline: Timeline,
     output: Output,
-    output_delay: Duration,
     drift: Option<Drift>,
     /// The slice being filled: when it was asked for, smoothed.
     slice: Instant,
@@ -173,7 +172,6 @@ impl Playout {
         Ok(Self {
             timeline: Timeline::new(config, decoders, stream, look_ahead)?,
             output,
-            output_delay: config.output_delay,
             drift,
             slice: Instant::EPOCH,
         })
@@ -256,6 +254,13 @@ impl Playout {
         self.timeline.is_adaptive()
     }
 
+    /// What is pulled is heard so much later, as a device came to tell: it counts instead of
+    /// [`PlayoutConfig::output_delay`] for the next timeline to start, and changes nothing of one
+    /// that runs.
+    pub fn set_output_delay(&mut self, delay: Duration) {
+        self.timeline.set_output_delay(delay);
+    }
+
     /// Sets the least delay to aim at from now on, up to 10 s, whatever it was made with: what
     /// video or another stream needs to keep in step. Where it exceeds the greatest, that counts.
     /// A fixed latency stays as it is.
@@ -285,7 +290,7 @@ impl Playout {
                 .format()
                 .rate
                 .duration_of(self.output.look_ahead() as u64),
-            device: self.output_delay,
+            device: self.timeline.output_delay(),
             ..LatencyLedger::default()
         }
     }

@@ -64,7 +64,8 @@ pub struct PlayoutConfig {
     /// From the stream's channels to the output's; default: [`ChannelMap::between`].
     pub map: Option<ChannelMap>,
     /// From the moment a slice is pulled to the moment its first frame is heard: the device's
-    /// own buffers. Default: zero.
+    /// own buffers. Default: zero. A device that tells it itself is believed
+    /// ([`Playout::set_output_delay`](super::Playout::set_output_delay)).
     pub output_delay: Duration,
 }
 

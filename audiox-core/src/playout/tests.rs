@@ -72,6 +72,34 @@ fn the_luckiest_packet_of_the_start_sets_the_time() {
 }
 
 #[test]
+fn a_device_that_tells_its_delay_before_the_sound_begins_has_it_counted() {
+    let mut p = playout(16);
+    for n in 0..2 {
+        p.insert(packet(ms(n * 10), n, n as i64 * 80, 80));
+    }
+    assert_eq!(pull(&mut p, ms(0), 80), vec![-1; 80]);
+    p.set_output_delay(Duration::from_millis(12));
+    assert_eq!(p.target_delay(), Duration::from_millis(18));
+    let got = pull(&mut p, ms(10), 80);
+    assert_eq!((got[63], got[64]), (-1, 0));
+    // It changes its mind: what sounds goes on as it was, to the frame.
+    p.set_output_delay(Duration::from_millis(2));
+    assert_eq!(pull(&mut p, ms(20), 80), (16..96).collect::<Vec<i64>>());
+    assert_eq!(p.ledger().device, Duration::from_millis(12));
+    // The next stream begins by what is known then.
+    pull(&mut p, ms(30), 880);
+    p.set_output_delay(Duration::from_millis(2));
+    p.insert(packet(ms(5_000), 2, 160, 80));
+    let got = pull(&mut p, ms(5_020), 80);
+    assert_eq!((got[63], got[64]), (-1, 160));
+    // A device slower than all that was asked for: at once.
+    pull(&mut p, ms(5_030), 880);
+    p.set_output_delay(Duration::from_millis(45));
+    p.insert(packet(ms(9_000), 3, 240, 80));
+    assert_eq!(pull(&mut p, ms(9_000), 80)[0], 240);
+}
+
+#[test]
 fn a_packet_late_in_part_is_heard_from_where_its_time_has_come() {
     let mut p = playout(16);
     p.insert(packet(ms(0), 0, 0, 80));

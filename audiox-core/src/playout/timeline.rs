@@ -28,6 +28,8 @@ pub(super) struct Timeline {
     /// Of the sender's media clock, a frame.
     ticks: i64,
     aim: Aim,
+    /// From the moment frames are asked for to that at which they are heard, in nanoseconds.
+    output_delay: i64,
     /// Frames.
     resync_after: u64,
     decoders: Vec<(u8, Box<dyn Decoder>)>,
@@ -79,7 +81,8 @@ pub(super) struct Timeline {
 /// What delay is aimed at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Aim {
-    /// Nanoseconds from the luckiest arrival to the moment frames are asked for.
+    /// Nanoseconds from the luckiest arrival to the moment frames are heard, but for those that
+    /// the resampler takes.
     Fixed(i64),
     /// What the estimator says.
     Adaptive,
@@ -121,12 +124,11 @@ impl Timeline {
         };
         let (aim, estimator, stretcher) = match &config.latency {
             Latency::Fixed(latency) => {
-                let hold = config.output_delay + look_ahead;
                 let estimator = match config.drift {
                     DriftCorrection::Ignore => None,
                     DriftCorrection::Resample => Some(DelayEstimator::new(&Default::default())?),
                 };
-                let latency = latency.saturating_sub(hold);
+                let latency = latency.saturating_sub(look_ahead);
                 (Aim::Fixed(signed(latency)), estimator, None)
             }
             Latency::Adaptive(delay) => (
@@ -159,6 +161,7 @@ impl Timeline {
             format,
             ticks: i64::from(clock.get() / format.rate.get()).max(1),
             aim,
+            output_delay: signed(config.output_delay),
             resync_after: format.rate.frames_in(config.resync_after),
             spent: VecDeque::with_capacity(buffer.width() + SPENT_SLACK),
             ahead: Ahead::new(frames + reach.max(2 * window), channels),
@@ -409,6 +412,17 @@ impl Timeline {
         }
     }
 
+    /// Where a fixed latency plays already, its frames stay where they are until it starts anew.
+    pub(super) fn set_output_delay(&mut self, delay: Duration) {
+        if !self.is_playing() || self.is_adaptive() {
+            self.output_delay = signed(delay);
+        }
+    }
+
+    pub(super) fn output_delay(&self) -> Duration {
+        Duration::from_nanos(self.output_delay.max(0) as u64)
+    }
+
     pub(super) fn set_min_delay(&mut self, min: Duration) {
         if let (Aim::Adaptive, Some(e)) = (self.aim, &mut self.estimator) {
             e.set_min(min);
@@ -432,7 +446,7 @@ impl Timeline {
 
     fn target_nanos(&self) -> i64 {
         match (self.aim, &self.estimator) {
-            (Aim::Fixed(latency), _) => latency,
+            (Aim::Fixed(latency), _) => latency.saturating_sub(self.output_delay).max(0),
             (Aim::Adaptive, Some(e)) => signed(e.target()).saturating_add(self.margin),
             (Aim::Adaptive, None) => 0,
         }

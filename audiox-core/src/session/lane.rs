@@ -67,6 +67,10 @@ impl Lane {
         self.playout.poll_recycled()
     }
 
+    pub(super) fn set_output_delay(&mut self, delay: Duration) {
+        self.playout.set_output_delay(delay);
+    }
+
     pub(super) fn set_gain(&mut self, gain: Gain) {
         if gain != self.gain {
             self.gain = gain;

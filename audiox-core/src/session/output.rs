@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::handover::{Command, Playback, Report};
 use super::lane::Lane;
 use super::mixer::{self, Limiter};
@@ -18,6 +20,8 @@ pub struct SessionOutput {
     playback: Playback,
     scratch: Box<[f32]>,
     limiter: Limiter,
+    /// From a pull to when it is heard, once that was told.
+    output_delay: Option<Duration>,
     report_every: usize,
     unreported: usize,
     stats: MixStats,
@@ -56,6 +60,7 @@ impl SessionOutput {
             playback,
             scratch: vec![0.0; CHUNK * format.channels.get()].into_boxed_slice(),
             limiter: Limiter::new(format.rate, CHUNK),
+            output_delay: None,
             report_every: (format.rate.get() / REPORTS_PER_SECOND) as usize,
             unreported: 0,
             stats: MixStats::default(),
@@ -110,6 +115,13 @@ impl SessionOutput {
             });
         }
         self.conclude(frames);
+    }
+
+    /// What is pulled from now on is heard so much later: sources that begin count it towards a
+    /// fixed latency, those that play stay where they are. Until it is called, their
+    /// [`PlayoutConfig::output_delay`](crate::playout::PlayoutConfig::output_delay) counts.
+    pub fn set_output_delay(&mut self, delay: Duration) {
+        self.output_delay = Some(delay);
     }
 
     /// The sources that have a place, each with its place.
@@ -182,6 +194,9 @@ impl SessionOutput {
         for (slot, lane) in self.lanes.iter_mut().enumerate() {
             if let Some(lane) = lane {
                 lane.set_gain(self.playback.gain(slot));
+                if let Some(delay) = self.output_delay {
+                    lane.set_output_delay(delay);
+                }
             }
         }
     }
@@ -280,6 +295,9 @@ impl Pull for SessionOutput {
     }
 
     fn pull(&mut self, asked: Asked, out: AudioMut<'_>) {
+        if !asked.until_heard.is_zero() {
+            self.set_output_delay(asked.until_heard);
+        }
         Self::pull(self, asked.now, out);
     }
 }

@@ -84,12 +84,6 @@ impl UniformPlayouts {
         }
     }
 
-    /// Playouts made from now on know that what is pulled is heard so much later
-    /// ([`PlayoutConfig::output_delay`]).
-    pub fn set_output_delay(&mut self, delay: Duration) {
-        self.config.output_delay = delay;
-    }
-
     /// Decoders of one format, as one playout takes no others: that of `payload_type`.
     fn decoders(&self, payload_type: u8) -> Result<Decoders, ConfigError> {
         let max_frames = |format: StreamFormat| format.rate.frames_in(MAX_PACKET).max(1) as usize;

@@ -6,6 +6,7 @@ use crate::ingress::SourceId;
 use crate::packet::rtcp::CompoundWriter;
 use crate::packet::rtp::RtpHeader;
 use crate::playout::PlayoutConfig;
+use crate::source::{Asked, Pull};
 use crate::time::{RtpTimestamp, SeqNum};
 
 const RATE: SampleRate = SampleRate::HZ_8000;
@@ -151,6 +152,29 @@ fn the_mix_is_the_sum_of_its_sources() {
     assert_eq!(out, vec![scaled(707); FRAMES], "still buffered");
     assert_eq!((mixed.sources, mixed.sounding, mixed.concealed), (3, 3, 0));
     assert_eq!(s.output().stats().frames_limited, 0);
+}
+
+#[test]
+fn a_stream_older_than_the_devices_first_callback_has_its_delay_counted() {
+    let session = session(config());
+    let (mut input, mut output) = session.split();
+    let mut voice = Voice::new(1, 500);
+    for n in 0..2 {
+        input.handle_datagram(ms(n * 10), Origin(0), &voice.datagram());
+    }
+    let asked = Asked {
+        now: ms(10),
+        until_heard: Duration::from_millis(6),
+    };
+    let mut out = [f32::NAN; FRAMES];
+    Pull::pull(&mut output, asked, AudioMut::new(&mut out, Channels::MONO));
+    // The second packet, by which the source was known, came at 10 ms; 20 were asked for.
+    let asked = Asked {
+        now: ms(20),
+        ..asked
+    };
+    Pull::pull(&mut output, asked, AudioMut::new(&mut out, Channels::MONO));
+    assert_eq!((out[31], out[32]), (0.0, scaled(500)));
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub struct PlayerOutput {
     format: StreamFormat,
     outputs: Box<[SessionOutput]>,
     part: Box<[f32]>,
+    until_heard: Smoothed,
     pulled: Arc<PulledCounts>,
 }
 
@@ -28,6 +29,24 @@ pub(super) struct PulledCounts {
     pub(super) idle: AtomicU64,
     peak: AtomicU32,
     until_heard: AtomicU64,
+}
+
+/// What a device tells of its own delay, which goes up and down by what it took last.
+#[derive(Debug, Default)]
+struct Smoothed {
+    value: Duration,
+    seen: u32,
+}
+
+impl Smoothed {
+    /// A mean at first, so that the start of a device is soon forgotten.
+    fn update(&mut self, told: Duration) -> Duration {
+        if self.seen > 0 || !told.is_zero() {
+            self.seen = (self.seen + 1).min(SMOOTHED_OVER);
+            self.value = self.value - self.value / self.seen + told / self.seen;
+        }
+        self.value
+    }
 }
 
 impl PulledCounts {
@@ -53,6 +72,7 @@ impl PlayerOutput {
             format,
             outputs: outputs.into(),
             part: vec![0.0; room * format.channels.get()].into(),
+            until_heard: Smoothed::default(),
             pulled,
         }
     }
@@ -62,6 +82,13 @@ impl PlayerOutput {
         let channels = self.format.channels;
         let frames = out.len() / channels.get();
         let mut sounding = 0;
+        // The newest alone would depend on the moment.
+        let until_heard = self.until_heard.update(asked.until_heard);
+        if !until_heard.is_zero() {
+            for output in &mut self.outputs {
+                output.set_output_delay(until_heard);
+            }
+        }
         match &mut self.outputs[..] {
             [] => out.fill(0.0),
             [one] => sounding = one.pull(asked.now, AudioMut::new(out, channels)).sounding,
@@ -90,14 +117,8 @@ impl PlayerOutput {
         let peak = out.iter().fold(0.0f32, |p, s| p.max(s.abs()));
         // Of positive floats the bits are in order.
         counts.peak.fetch_max(peak.to_bits(), Relaxed);
-        let until_heard = u64::try_from(asked.until_heard.as_nanos()).unwrap_or(0);
-        let before = counts.until_heard.load(Relaxed);
-        // Nobody else writes it. The newest alone would depend on the moment.
-        let smoothed = match before {
-            0 => until_heard,
-            _ => before - before / SMOOTHED_OVER + until_heard / SMOOTHED_OVER,
-        };
-        counts.until_heard.store(smoothed, Relaxed);
+        let until_heard = u64::try_from(until_heard.as_nanos()).unwrap_or(0);
+        counts.until_heard.store(until_heard, Relaxed);
         sounding
     }
 }
@@ -122,6 +143,6 @@ impl fmt::Debug for PlayerOutput {
 }
 
 /// Pulls.
-const SMOOTHED_OVER: u64 = 16;
+const SMOOTHED_OVER: u32 = 16;
 /// Frames mixed at once; more than the quantum of most devices.
 const PART: usize = 4_096;

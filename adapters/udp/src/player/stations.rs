@@ -61,7 +61,7 @@ impl Stations {
         let (mut stations, mut outputs) = (Vec::new(), Vec::new());
         for (listen, port) in config.listen.iter().zip(ports) {
             let tap = tracer.as_ref().map(Tracer::tap);
-            let session = session(&config, listen, &port, &clock, tap, pulled.clone())?;
+            let session = session(&config, listen, &port, &clock, tap)?;
             let (input, output) = session.split();
             outputs.push(output);
             stations.push(Station {
@@ -325,7 +325,6 @@ fn session(
     port: &Port,
     clock: &Clock,
     tap: Option<Tap>,
-    pulled: Arc<PulledCounts>,
 ) -> Result<Session, ConfigError> {
     let mut playout = PlayoutConfig {
         output: Some(config.format),
@@ -366,23 +365,17 @@ fn session(
     };
     session.max_sources = config.max_streams;
     session.max_datagram = MAX_DATAGRAM;
-    let factory = Traced {
-        uniform,
-        tap,
-        pulled,
-    };
+    let factory = Traced { uniform, tap };
     Session::new(session, factory, clock.now())
 }
 
 struct Traced {
     uniform: UniformPlayouts,
     tap: Option<Tap>,
-    pulled: Arc<PulledCounts>,
 }
 
 impl PlayoutFactory for Traced {
     fn playout(&mut self, source: &NewSource) -> Result<Playout, ConfigError> {
-        self.uniform.set_output_delay(self.pulled.until_heard());
         let mut playout = self.uniform.playout(source)?;
         if let Some(tap) = &self.tap {
             tap.attach(&mut playout);
