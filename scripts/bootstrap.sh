@@ -7,7 +7,8 @@
 #   test   base + cargo-nextest, ffmpeg and GStreamer (peers of the interop tests), PulseAudio
 #          (virtual sound devices), grpcio for Python (a device of the gRPC server), Chromium,
 #          Node.js and playwright-core (tests of the pages), Redis (servers, Sentinels, clusters)
-#   bench  base + the peers that benches have beside them, Redis
+#   bench  base + the peers that benches have beside them, PulseAudio (virtual sound devices),
+#          Redis
 #   lint   base + rustfmt, clippy, a C++ compiler (the fuzz targets must build)
 #   count  base + valgrind, which counts instructions
 #   fuzz   base + cargo-fuzz and a C++ compiler
@@ -83,13 +84,15 @@ want_redis() {
 
 # Peers of the benches.
 want_bench_peers() {
+    want_gst gstreamer1.0-plugins-good pulsesink
+    want_gst gstreamer1.0-plugins-base opusenc
     /usr/bin/python3 -c 'import flask_socketio, eventlet' 2>/dev/null ||
         packages+=(python3 python3-flask-socketio python3-eventlet)
 }
 
 case $profile in
 base) want_base ;;
-bench) want_base; want_peers; want_bench_peers; want_redis ;;
+bench) want_base; want_peers; want_bench_peers; want_virtual_devices; want_redis ;;
 test) want_base; want_peers; want_virtual_devices; want_browser; want_python; want_redis ;;
 count) want_base; want valgrind valgrind ;;
 lint | fuzz) want_base; want_compiler g++ c++ c++ ;;
