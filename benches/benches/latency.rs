@@ -55,6 +55,7 @@ const HOLDS: [(u32, u32); 8] = [
     (20, 40),
 ];
 const DEVICES: [u32; 4] = [5, 10, 20, 40];
+const TRIAL_WARM_UP: Duration = Duration::from_secs(2);
 /// What works tears no more of a hundred bursts, and loses none.
 const TORN: f64 = 1.0;
 /// Up to 10 ms late and up to a packet more.
@@ -89,7 +90,7 @@ impl Bench {
         let (warm_up, bursts, trial) = match (is_test(), is_quick()) {
             (true, _) => (1, 10, 10),
             (_, true) => (3, 60, 40),
-            _ => (6, 1_000, 160),
+            _ => (10, 1_000, 160),
         };
         let mut words = std::env::args().skip(1);
         Self {
@@ -190,7 +191,7 @@ impl Bench {
             return None;
         }
         let works = choices.iter().find(|choice| {
-            let (heard, _) = self.hear(self.trial, || start(choice));
+            let (heard, _) = hear(TRIAL_WARM_UP, self.trial, || start(choice));
             let missing = heard.played - heard.delays.len();
             let works = missing == 0 && heard.torn_percent() <= TORN && heard.played > 0;
             println!(
@@ -206,14 +207,13 @@ impl Bench {
     }
 
     fn measure<W>(&self, start: impl FnOnce() -> W) -> (Heard, W) {
-        self.hear(self.bursts, start)
+        hear(self.warm_up, self.bursts, start)
     }
+}
 
-    /// What measures has its devices first: a sound server that opens one more stalls those that
-    /// run.
-    fn hear<W>(&self, bursts: usize, start: impl FnOnce() -> W) -> (Heard, W) {
-        let instrument = Instrument::open(["mic", "tap"]);
-        let started = start();
-        (instrument.measure(self.warm_up, bursts), started)
-    }
+/// What measures has its devices first: a sound server that opens one more stalls those that run.
+fn hear<W>(warm_up: Duration, bursts: usize, start: impl FnOnce() -> W) -> (Heard, W) {
+    let instrument = Instrument::open(["mic", "tap"]);
+    let started = start();
+    (instrument.measure(warm_up, bursts), started)
 }

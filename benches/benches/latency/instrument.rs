@@ -27,7 +27,7 @@ use crate::probe::{DECIMATION, Dice, Found, KINDS, Probes, RATE, decimate};
 const BUFFER: u32 = 480;
 /// Between the beginnings of two bursts, evenly spread, so that they meet the quanta of all
 /// devices in every phase.
-const GAPS: (Duration, Duration) = (Duration::from_millis(40), Duration::from_millis(80));
+const GAPS: (Duration, Duration) = (Duration::from_millis(40), Duration::from_millis(70));
 /// The longest delay that is found: before a burst of the same kind can be heard.
 const LONGEST: Duration = Duration::from_millis(290);
 /// A burst is in front of the microphone at most so long after it was decided on.
