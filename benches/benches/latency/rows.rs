@@ -7,7 +7,7 @@ use audiox_core::stats::LatencyLedger;
 
 use crate::instrument::Heard;
 
-/// Of a hundred bursts, whose delays the second table tells.
+/// Shares of all bursts, in percent, whose greatest delays the second table tells.
 const SPREAD: [u8; 12] = [1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 99];
 
 /// The tables, filled row by row.
@@ -31,11 +31,11 @@ impl Rows {
             .number("torn", "%", 1)
             .text("packet + buffer + device, ms");
         // Ready to be drawn.
-        let spread = Table::new("latency-spread", "of 100 bursts").number("least", "ms", 1);
+        let spread = Table::new("latency-spread", "").number("least", "ms", 1);
         let spread = SPREAD.iter().fold(spread, |table, share| {
-            table.number(&share.to_string(), "ms", 1)
+            table.number(&format!("{share} %"), "ms", 1)
         });
-        let spread = spread.number("all", "ms", 1);
+        let spread = spread.number("100 %", "ms", 1);
         Self {
             table,
             spread,

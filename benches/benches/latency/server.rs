@@ -52,7 +52,7 @@ impl SoundServer {
         std::fs::write(path("asound.conf"), alsa).expect("the folder can be written");
         let mut command = Command::new("pulseaudio");
         command
-            .args(["-n", "--daemonize=no", "--system=no", "--exit-idle-time=-1"])
+            .args(["-n", "--daemonize=no", "--system=no", "--exit-idle-time=60"])
             .args(["--use-pid-file=no", "--realtime=no", "--high-priority=no"])
             .args(["--log-level=error", "-F"])
             .arg(path("script.pa"))
