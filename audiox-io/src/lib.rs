@@ -21,27 +21,31 @@
 //! | [`raw`] | PCM without a header: pipes, standard input and output; a sink for nothing |
 //! | [`prefetch`] | a read-ahead thread, so that a pacing thread never waits for a disk |
 //!
-//! Copying a file as 24-bit samples:
-//! ```no_run
+//! A second of a tone into a file of 24-bit samples, and back:
+//! ```
 //! use audiox_core::block::AudioRef;
-//! use audiox_core::format::SampleFormat;
+//! use audiox_core::convert::Gain;
+//! use audiox_core::format::{Channels, SampleFormat, SampleRate, StreamFormat};
 //! use audiox_core::source::{Sink, Source};
+//! use audiox_io::Signal;
 //! use audiox_io::wav::{WavSink, WavSource};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut from = WavSource::open("in.wav")?;
-//! let format = from.format();
-//! let mut to = WavSink::create("out.wav", format, SampleFormat::S24)?;
-//! let mut samples = vec![0.0; 4_800 * format.channels.get()];
+//! let format = StreamFormat::new(SampleRate::HZ_48000, Channels::MONO);
+//! let mut tone = Signal::tone(format, 440.0, Gain::from_db(-12.0)?)?.with_length(48_000);
+//! let folder = tempfile::tempdir()?;
+//! let file = folder.path().join("tone.wav");
+//! let mut to = WavSink::create(&file, format, SampleFormat::S24)?;
+//! let mut samples = vec![0.0; 4_800];
 //! loop {
-//!     let frames = from.read(&mut samples)?;
+//!     let frames = tone.read(&mut samples)?;
 //!     if frames == 0 {
 //!         break;
 //!     }
-//!     let block = &samples[..frames * format.channels.get()];
-//!     to.write(AudioRef::new(block, format.channels))?;
+//!     to.write(AudioRef::new(&samples[..frames], format.channels))?;
 //! }
 //! to.finish()?;
+//! assert_eq!(WavSource::open(&file)?.frames_left(), Some(48_000));
 //! # Ok(())
 //! # }
 //! ```

@@ -11,6 +11,19 @@
 //! absolute deadlines to some tens of microseconds, and an async runtime's timers tick in
 //! milliseconds; a thread blocked in a receive call wakes sooner, and its arrival stamp is
 //! truer, than a task that waits for a reactor to poll and a worker to be free.
+//!
+//! # Naming a stream
+//! ```
+//! use audiox_net::Endpoint;
+//!
+//! let Endpoint::Rtp(rtp) = "rtp://239.1.2.3:5004?codec=L24&rate=48000&ptime=1".parse()? else {
+//!     unreachable!("the URL says rtp");
+//! };
+//! assert_eq!(rtp.ptime, Some(std::time::Duration::from_millis(1)));
+//! let mistyped = "rtp://239.1.2.3:5004?cdoec=L24".parse::<Endpoint>();
+//! assert!(mistyped.unwrap_err().to_string().contains("cdoec"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod allow;

@@ -3,6 +3,7 @@
 #[cfg(feature = "relay")]
 mod bench;
 mod compare;
+mod completions;
 mod config;
 #[cfg(feature = "grpc")]
 mod device;
@@ -22,6 +23,7 @@ mod interrupt;
 mod link;
 #[cfg(feature = "devices")]
 mod loopback;
+mod man;
 mod meter;
 mod model;
 mod output;
@@ -53,7 +55,7 @@ use config::Refused;
 use failure::Failure;
 use output::{Mode, Output};
 
-/// Live audio between machines: files, folders, test signals and pipes, over UDP and RTP.
+/// Live audio between machines: sent, heard, recorded, relayed, and a bad network to try it on
 #[derive(Debug, Parser)]
 #[command(name = "audiox", version, after_help = EXAMPLES)]
 #[command(
@@ -109,6 +111,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     #[cfg(feature = "relay")]
     Bench(bench::BenchArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 /// Runs the command and says how it went.
@@ -156,6 +160,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Doctor(args) => doctor::run(args, Output::new(mode)),
         #[cfg(feature = "relay")]
         Command::Bench(args) => bench::run(args, Output::new(mode)),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args, &Output::new(mode)),
     }
 }
 

@@ -2,21 +2,25 @@
 //!
 //! A sender and a recorder, each in a line:
 //!
-//! ```no_run
-//! # fn main() -> Result<(), audiox::Error> {
-//! let recording = audiox::recv("rtp://:5004?codec=L16&rate=48000&channels=2", "heard.wav")
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let file = folder.path().join("heard.wav").display().to_string();
+//! let recording = audiox::recv("rtp://127.0.0.1:46024?codec=L16&rate=48000&channels=1", file)
 //!     .until_ended()
 //!     .start()?;
-//! let sending = audiox::send("takes/", "rtp://192.0.2.7:5004").start()?;
+//! let sending = audiox::send("tone:440,length=500ms", "rtp://127.0.0.1:46024").start()?;
 //!
-//! println!("{} packets sent", sending.wait()?.packets());
-//! println!("{} streams heard", recording.wait()?.streams.len());
+//! assert_eq!(sending.wait()?.packets(), 50);
+//! assert_eq!(recording.wait()?.streams.len(), 1);
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! Both work on threads of their own. Their handles tell how it goes ([`snapshot`], as often as
 //! wanted), stop it ([`stop`]), and wait for its report ([`wait`]).
+//!
+//! The guide, in the repository's `guide/`, explains how it works, and how to embed it.
 //!
 //! # From here on
 //!

@@ -22,6 +22,24 @@
 //!
 //! A device that opens a stream again takes the place of its old one, which ends with `ABORTED`.
 //! Its state is kept while it is away, and what was being played goes on where it was.
+//!
+//! # Example
+//! A device's logic needs neither a socket nor a clock:
+//! ```
+//! use std::sync::Arc;
+//!
+//! use audiox_core::time::Instant;
+//! use audiox_grpc::device::{Button, Press};
+//! use audiox_grpc::{Behaviour, Device};
+//!
+//! let mut device = Device::new(Arc::new(Behaviour::default()));
+//! let now = Instant::from_nanos(0);
+//! device.handle_status_open(now);
+//! device.handle_button(now, Button::Two, Press::Press);
+//! assert_eq!(device.mode(), 1);
+//! device.handle_button(now, Button::Three, Press::Press);
+//! assert_eq!(device.mode(), 0);
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod client;

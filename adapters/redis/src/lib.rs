@@ -17,6 +17,32 @@
 //!
 //! # The player
 //! With feature `http`, `player` shows, plays and downloads sessions, over any registry.
+//!
+//! # Example
+//! The registry here is one in memory; that of a server is made by
+//! `RedisRegistry::new(&RedisTarget::parse("redis://localhost")?, RegistryConfig::default())`.
+//! ```
+//! use std::sync::Arc;
+//!
+//! use audiox_core::registry::{MemoryRegistry, SessionId, SessionRegistry};
+//! use audiox_core::store::StoredFormat;
+//! use audiox_redis::{SessionWriter, WriterConfig};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let registry: Arc<dyn SessionRegistry> = Arc::new(MemoryRegistry::new());
+//! let id: SessionId = "demo".parse()?;
+//! let config = WriterConfig::new(StoredFormat::default());
+//! let writer = SessionWriter::start(registry.clone(), id.clone(), config).await?;
+//! writer.push(vec![0; 3_000].into())?;
+//! assert_eq!(writer.finish().await?.written, 3_000);
+//!
+//! let session = registry.session(&id).await?;
+//! assert_eq!(session.buffer_len, 4_000); // base64
+//! assert!(!session.is_recording());
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 
 mod bus;

@@ -14,6 +14,25 @@
 //! the oldest of what it does not take, and is told so.
 //!
 //! [`Archive`]: audiox_core::store::Archive
+//!
+//! # Example
+//! ```
+//! use std::sync::Arc;
+//!
+//! use audiox_core::store::{SegmenterConfig, StoredFormat};
+//! use audiox_websocket::{MemoryArchive, Relay, RelayConfig};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let archive = Arc::new(MemoryArchive::new(SegmenterConfig::default()));
+//! let relay = Relay::new(RelayConfig::default(), archive).await?;
+//! let id = relay.create(StoredFormat::default(), Some("stage".into())).await?;
+//! relay.publish(&id, vec![0; 2_048].into()).await?;
+//! relay.end(&id).await?;
+//! assert_eq!(relay.info(&id)?.bytes, 2_048);
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod access;

@@ -51,6 +51,7 @@ pub(super) fn command() -> Command {
         .long(CONFIG)
         .value_name("FILE")
         .value_parser(value_parser!(PathBuf))
+        .help_heading(None::<&str>)
         .help(
             "Take options from this TOML file, by the same names: `rate = 48000` is --rate 48000. \
              What is given here wins",
@@ -101,7 +102,7 @@ fn options(command: &Command, given: &ArgMatches, file: &Path) -> Result<Options
         let wrong = |what: String| Failure::Usage(format!("{shown}: {what}"));
         let arg = command
             .get_arguments()
-            .find(|arg| name_of(arg).is_some_and(|name| name == *key) && key != CONFIG)
+            .find(|arg| is_called(arg, key) && key != CONFIG)
             .ok_or_else(|| {
                 let names: Vec<_> = command.get_arguments().filter_map(name_of).collect();
                 let names = names.join(", ");
@@ -137,6 +138,12 @@ fn is_table(value: &Value) -> bool {
         Value::Array(all) => all.iter().all(Value::is_table) && !all.is_empty(),
         _ => false,
     }
+}
+
+/// Whether this is its name, or one that it had before.
+fn is_called(arg: &Arg, key: &str) -> bool {
+    let other = arg.get_all_aliases().unwrap_or_default();
+    name_of(arg).is_some_and(|name| name == key) || other.contains(&key)
 }
 
 /// What an option is called; arguments without a name go by what the help calls them.
@@ -243,6 +250,13 @@ mod tests {
             "audiox recv --config FILE",
         );
         assert!(matches!(recv.unwrap().command, Sub::Recv(_)));
+        let link = "listen = 'udp://:1'\nto = 'h:2'\nrate = '1Mbit'";
+        let before = read(link, "audiox link --config FILE");
+        let now = read(
+            &link.replace("rate", "bandwidth"),
+            "audiox link --config FILE",
+        );
+        assert_eq!(shown(before), shown(now));
     }
 
     #[test]

@@ -36,8 +36,13 @@ pub(super) struct DeviceServerArgs {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
     listen: SocketAddr,
     /// Where the page and its HTTP calls are served, or off
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8051")]
-    http: Control,
+    #[arg(
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8051",
+        alias = "http"
+    )]
+    control: Control,
     /// How far ahead of time sound is sent: what a device plays on after stop, less what is on its
     /// way
     #[arg(long, value_name = "TIME", value_parser = value::duration, default_value = "20ms")]
@@ -47,10 +52,12 @@ pub(super) struct DeviceServerArgs {
     longest: Duration,
     /// Devices known at once; of more, those that have been away for longest are forgotten
     #[arg(long, value_name = "N", default_value_t = DeviceLimits::default().devices)]
-    devices: usize,
-    /// Connections open at once
+    #[arg(alias = "devices")]
+    max_devices: usize,
+    /// Connections at a time
     #[arg(long, value_name = "N", default_value_t = DeviceLimits::default().connections)]
-    connections: usize,
+    #[arg(alias = "connections")]
+    max_connections: usize,
     /// How often a quiet connection is tried
     #[arg(long, value_name = "TIME", value_parser = value::duration, default_value = "20s")]
     keep_alive: Duration,
@@ -66,12 +73,12 @@ pub(super) struct DeviceServerArgs {
 
 pub(super) fn run(args: DeviceServerArgs, mut output: Output) -> Result<(), Failure> {
     let interrupt = Interrupt::install()?;
-    let wanted = args.connections as u64 + SPARE_FILES;
+    let wanted = args.max_connections as u64 + SPARE_FILES;
     if let Some(limit) = files::raise_limit(wanted) {
         output.notice(format_args!(
             "this system lets the server have {limit} files and connections; for {} connections \
              raise it, as by ulimit -n {wanted}",
-            args.connections
+            args.max_connections
         ))?;
     }
     let settings = match &args.tables {
@@ -91,8 +98,8 @@ pub(super) fn run(args: DeviceServerArgs, mut output: Output) -> Result<(), Fail
         behaviour: settings.behaviour,
         lead: args.lead,
         limits: DeviceLimits {
-            devices: args.devices,
-            connections: args.connections,
+            devices: args.max_devices,
+            connections: args.max_connections,
             keep_alive: args.keep_alive,
             ..DeviceLimits::default()
         },
@@ -100,7 +107,7 @@ pub(super) fn run(args: DeviceServerArgs, mut output: Output) -> Result<(), Fail
     };
     let server = DeviceServer::bind(config).map_err(audiox::Error::from)?;
     let hub = server.hub().clone();
-    let page = match args.http {
+    let page = match args.control {
         Control::Off => None,
         Control::At(bind) => {
             let page = HttpServer::bind(args.serve.config(bind)?, http::app(&hub));

@@ -185,4 +185,4 @@ Examples:
     audiox link --listen udp://:5004 --to 127.0.0.1:6004 --loss 5% --jitter 20ms --seed 1
     audiox send speech.wav --to rtp://127.0.0.1:5004
   A radio link that fails in bursts, and a bottleneck:
-    audiox link --listen udp://:5004 --to studio:5004 --loss ge:1%,25% --rate 2Mbit/50ms";
+    audiox link --listen udp://:5004 --to studio:5004 --loss ge:1%,25% --bandwidth 2Mbit/50ms";

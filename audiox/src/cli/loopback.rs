@@ -20,11 +20,22 @@ use super::value;
 /// back, both devices' buffers included.
 #[derive(Debug, Args)]
 pub(super) struct LoopbackArgs {
-    /// Where impulses go out: an identifier, number or part of a name (see `audiox devices`)
-    #[arg(long, value_name = "DEVICE", default_value = "")]
+    /// The speaker: an identifier, number or part of a name (see `audiox devices`); the system's
+    /// default where left out
+    #[arg(
+        long,
+        value_name = "DEVICE",
+        default_value = "",
+        hide_default_value = true
+    )]
     output: String,
-    /// Where they come back
-    #[arg(long, value_name = "DEVICE", default_value = "")]
+    /// The microphone, likewise
+    #[arg(
+        long,
+        value_name = "DEVICE",
+        default_value = "",
+        hide_default_value = true
+    )]
     input: String,
     /// Impulses to play
     #[arg(long, value_name = "N", default_value = "20")]

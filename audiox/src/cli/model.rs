@@ -36,8 +36,8 @@ pub(super) struct LinkArgs {
     #[arg(long, value_name = "SHARE", default_value = "0%")]
     dup: Probability,
     /// Bottleneck in bits a second and the longest wait before it: 1.5Mbit or 64kbit/50ms
-    #[arg(long, value_name = "RATE")]
-    rate: Option<RateLimit>,
+    #[arg(long, value_name = "BITS", alias = "rate")]
+    bandwidth: Option<RateLimit>,
     /// Probability that a bit arrives flipped
     #[arg(long, value_name = "SHARE", default_value = "0%")]
     bit_error: Probability,
@@ -55,7 +55,7 @@ impl LinkArgs {
             loss: self.loss.clone(),
             duplicate: self.dup,
             reorder: self.reorder,
-            rate: self.rate,
+            rate: self.bandwidth,
             bit_error: self.bit_error,
             order: if self.overtake {
                 Order::Free

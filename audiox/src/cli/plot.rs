@@ -38,10 +38,10 @@ pub(super) struct PlotArgs {
     #[arg(long, value_name = "TIME", value_parser = value::duration)]
     from: Option<Duration>,
     /// Draw no more than this
-    #[arg(long = "for", value_name = "TIME", value_parser = value::duration)]
-    length: Option<Duration>,
+    #[arg(long, value_name = "TIME", value_parser = value::duration, alias = "for")]
+    duration: Option<Duration>,
     /// Draw the surroundings of the Nth gap
-    #[arg(long, value_name = "N", conflicts_with_all = ["from", "length"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["from", "duration"])]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     gap: Option<u64>,
 }
@@ -70,7 +70,7 @@ pub(super) fn run(args: PlotArgs, output: &Output) -> Result<(), Failure> {
     }
     let (from, length) = match args.gap {
         Some(n) => surroundings(&files, n)?,
-        None => (args.from.unwrap_or_default(), args.length),
+        None => (args.from.unwrap_or_default(), args.duration),
     };
 
     let names: Vec<String> = files.iter().map(|f| f.name.clone()).collect();

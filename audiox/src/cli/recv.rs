@@ -79,7 +79,7 @@ pub(super) struct RecvArgs {
     /// Samples of the recording: u8, s16, s24, s32 or f32; as on the wire where left out
     #[arg(long, value_name = "FORMAT", value_parser = value::sample, help_heading = "Recording")]
     sample_format: Option<SampleFormat>,
-    /// Record over what is there
+    /// Write over what is there
     #[arg(long, help_heading = "Recording")]
     overwrite: bool,
     /// Write no JSON file beside the recording

@@ -73,8 +73,8 @@ pub(super) struct RelayArgs {
     #[arg(long, value_name = "URL", help_heading = "Archive")]
     endpoint: Option<String>,
     /// The profile of the AWS credentials file
-    #[arg(long, value_name = "NAME", help_heading = "Archive")]
-    profile: Option<String>,
+    #[arg(long, value_name = "NAME", help_heading = "Archive", alias = "profile")]
+    aws_profile: Option<String>,
     /// Make the bucket where there is none
     #[arg(long, help_heading = "Archive")]
     create_bucket: bool,
@@ -261,7 +261,7 @@ fn options(args: &RelayArgs) -> Result<RelayOptions, Failure> {
     let mut store_options = StoreOptions::from_env();
     store_options.create_bucket = args.create_bucket;
     store_options.endpoint.clone_from(&args.endpoint);
-    store_options.profile.clone_from(&args.profile);
+    store_options.profile.clone_from(&args.aws_profile);
     Ok(RelayOptions {
         roles,
         store_options,

@@ -241,4 +241,4 @@ Examples:
   Wi-Fi, as a listener hears it, and a trace to try other settings on:
     audiox sim --profile balanced --jitter spikes:140ms/1.5s --trace wifi.trace
   Small packets through a bottleneck:
-    audiox sim --codec L24/48000/2 --ptime 1 --rate 4Mbit/20ms --playout 40ms";
+    audiox sim --codec L24/48000/2 --ptime 1 --bandwidth 4Mbit/20ms --playout 40ms";

@@ -15,6 +15,7 @@ mod files;
 mod heard;
 mod interrupt;
 mod link;
+mod manual;
 mod media;
 mod network;
 mod ogg;

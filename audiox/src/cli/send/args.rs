@@ -60,14 +60,14 @@ pub(in crate::cli) struct SendArgs {
         help_heading = "Sources"
     )]
     gain: Option<Gain>,
-    /// Samples on standard input: u8, s16le, s16be, s24le, s24be, s32le, s32be, f32le, f32be
-    /// [s16le]
+    /// Samples on standard input: u8, s16le, s16be, s24le, s24be, s32le, s32be, f32le, f32be;
+    /// s16le where left out
     #[arg(long, help_heading = "Sources")]
     format: Option<PcmFormat>,
-    /// Frames per second on standard input [44100]
+    /// Frames per second on standard input; 44100 where left out
     #[arg(long, value_name = "HZ", value_parser = value::rate, help_heading = "Sources")]
     rate: Option<SampleRate>,
-    /// Channels on standard input [1]
+    /// Channels on standard input; 1 where left out
     #[arg(long, value_name = "N", value_parser = value::channels, help_heading = "Sources")]
     channels: Option<Channels>,
 
