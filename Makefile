@@ -19,13 +19,11 @@ lint: ## formatting, clippy, documentation, dependency rules, licences, fuzz tar
 ci: ## what continuous integration runs: test, lint, instructions
 	@.ci/run
 
-bench: ## all criterion benches (quiet machine, long); BENCHMARKS.md says how to read them
-	@scripts/bootstrap.sh bench
-	cargo bench -p audiox-benches
+bench: ## all benches beside their peers, figures into BENCHMARKS.md (quiet machine, half an hour)
+	@scripts/bench.sh
 
-bench-quick: ## the same benches, a rough figure each
-	@scripts/bootstrap.sh bench
-	cargo bench -p audiox-benches -- --quick
+bench-quick: ## the same, a rough figure each, into target/bench-quick.md
+	@scripts/bench.sh quick
 
 instructions: ## instructions of hot operations, counted by valgrind, beside the counts checked in
 	@scripts/bootstrap.sh count

@@ -20,6 +20,7 @@ fn main() {
     println!(
         "Errors in ppm of {RUNS} runs a row, {PER_SECOND} packets/s, clocks ±500 ppm apart.\n"
     );
+    println!("table: drift");
     print!("| delay of the packets |");
     for seconds in READ {
         print!(" {seconds} s: median | 95 % within | worst |");

@@ -45,7 +45,9 @@ impl Loss {
 
 fn main() -> Result<(), ParseIntError> {
     let packets = std::env::args().nth(1).map_or(Ok(20_000), |n| n.parse())?;
-    println!("{packets} packets a row, 60 ms, 2.5 ms each. Lost beyond repair, in %:\n");
+    println!(
+        "{packets} packets a row, 60 ms, 2.5 ms each. Lost beyond repair, in %:\n\ntable: fec"
+    );
     println!(
         "| loss | mean burst | repair per packet | without | sliding window | block | ideal block |"
     );

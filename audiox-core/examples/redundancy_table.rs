@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!(
         "Repair packets + packets sent again for each packet → bytes more, share of packets that stays lost.\n"
     );
+    println!("table: redundancy");
     println!("| loss | mean burst | delay | round trip 10 ms | 40 ms | 150 ms |");
     println!("| ---: | ---: | ---: | ---: | ---: | ---: |");
     for burst in [None, Some(3)] {

@@ -5,15 +5,14 @@
 
 use std::hint::black_box;
 
+use audiox_benches::measured::{Measured, run};
 use audiox_core::block::AudioRef;
 use audiox_core::codec::PcmCoding;
 use audiox_core::convert::{
     ChannelMap, Gain, GainRamp, Level, apply_gain, decode, deinterleave, encode, interleave, levels,
 };
 use audiox_core::format::{Channels, PcmFormat, SampleFormat};
-use criterion::{
-    BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
-};
+use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
 
 /// 10 ms of stereo at 48 kHz: 4 KiB of floats, well inside the first-level cache.
 const SAMPLES: usize = 960;
@@ -220,5 +219,100 @@ fn naive_encode(format: PcmFormat) -> Option<Encode> {
     })
 }
 
-criterion_group!(benches, decoding, encoding, g711, layout, gain);
-criterion_main!(benches);
+const TABLES: &[Measured<'_>] = &[
+    Measured {
+        id: "convert",
+        label: "format",
+        columns: &["to f32", "naive", "from f32", "naive"],
+        unit: "ns",
+        per: SAMPLES as f64,
+        digits: 2,
+        rows: &[
+            ("u8", &["decode/u8", "", "encode/u8", ""]),
+            (
+                "s16le",
+                &[
+                    "decode/s16le",
+                    "decode/s16le naive",
+                    "encode/s16le",
+                    "encode/s16le naive",
+                ],
+            ),
+            ("s16be", &["decode/s16be", "", "encode/s16be", ""]),
+            (
+                "s24le",
+                &[
+                    "decode/s24le",
+                    "decode/s24le naive",
+                    "encode/s24le",
+                    "encode/s24le naive",
+                ],
+            ),
+            ("s24be", &["decode/s24be", "", "encode/s24be", ""]),
+            (
+                "s32le",
+                &[
+                    "decode/s32le",
+                    "decode/s32le naive",
+                    "encode/s32le",
+                    "encode/s32le naive",
+                ],
+            ),
+            ("s32be", &["decode/s32be", "", "encode/s32be", ""]),
+            ("f32le", &["decode/f32le", "", "encode/f32le", ""]),
+            ("f32be", &["decode/f32be", "", "encode/f32be", ""]),
+            (
+                "G.711 µ-law",
+                &[
+                    "g711/decode PCMU",
+                    "",
+                    "g711/encode PCMU",
+                    "g711/encode PCMU naive",
+                ],
+            ),
+            (
+                "G.711 A-law",
+                &["g711/decode PCMA", "", "g711/encode PCMA", ""],
+            ),
+        ],
+        note: "",
+    },
+    Measured {
+        id: "layout",
+        label: "in memory",
+        columns: &["audiox", "naive"],
+        unit: "ns",
+        per: SAMPLES as f64,
+        digits: 2,
+        rows: &[
+            ("deinterleave 2 channels", &["layout/deinterleave 2", ""]),
+            ("interleave 2 channels", &["layout/interleave 2", ""]),
+            ("deinterleave 6 channels", &["layout/deinterleave 6", ""]),
+            ("interleave 6 channels", &["layout/interleave 6", ""]),
+            (
+                "map mono to stereo, a sample of input",
+                &["layout/map mono to stereo", ""],
+            ),
+            ("map stereo to mono", &["layout/map stereo to mono", ""]),
+            ("map 6 channels to stereo", &["layout/map 6 to stereo", ""]),
+            ("gain, fixed", &["gain/fixed", ""]),
+            ("gain, ramped, stereo", &["gain/ramp stereo", ""]),
+            (
+                "peak and RMS, mono",
+                &["gain/levels 1", "gain/levels 1 naive"],
+            ),
+            ("peak and RMS, stereo", &["gain/levels 2", ""]),
+        ],
+        note: "",
+    },
+];
+
+fn main() {
+    run(TABLES, |c| {
+        decoding(c);
+        encoding(c);
+        g711(c);
+        layout(c);
+        gain(c);
+    });
+}

@@ -1,12 +1,13 @@
 //! What a device's callback takes, of one that plays a session straight and of one that plays what
 //! another thread left for it behind a lock; and of one that captures.
-#![allow(clippy::print_stdout, reason = "the table is its output")]
 
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant as StdInstant};
 
+use audiox_benches::measured::criterion;
+use audiox_benches::table::{Cell, Table};
 use audiox_core::block::AudioMut;
 use audiox_core::codec::CodecRegistry;
 use audiox_core::format::{Channels, SampleRate, StreamFormat};
@@ -20,7 +21,7 @@ use audiox_io::device::{
     Capture, Captured, DeviceName, Direction, FakeDevice, FakeHost, Playback, PlaybackConfig,
     TimeSource, Wish,
 };
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 
 const STREAM: StreamFormat = StreamFormat::new(SampleRate::HZ_48000, Channels::STEREO);
 /// 10 ms.
@@ -38,6 +39,11 @@ fn time() -> TimeSource {
 /// Single callbacks, whose percentiles criterion does not tell.
 struct Spent(Vec<Duration>);
 
+/// Of the longest measurement of each: what it did, and its percentiles in µs.
+type Longest = Mutex<Vec<(String, usize, [f64; 3])>>;
+
+static LONGEST: Longest = Mutex::new(Vec::new());
+
 impl Spent {
     fn new(n: u64) -> Self {
         Self(Vec::with_capacity(n as usize))
@@ -47,18 +53,34 @@ impl Spent {
         let sum = self.0.iter().sum();
         self.0.sort_unstable();
         let at = |share: usize| self.0[(self.0.len() * share / 1_000).min(self.0.len() - 1)];
-        // The last rounds of warming up, and no others.
-        if self.0.len() >= 20_000 && self.0.len().is_power_of_two() {
-            println!(
-                "{what}: {} callbacks, p50 {:?}, p99 {:?}, p99.9 {:?}",
-                self.0.len(),
-                at(500),
-                at(990),
-                at(999)
-            );
+        let percentiles = [500, 990, 999].map(|share| at(share).as_secs_f64() * 1e6);
+        let mut longest = LONGEST.lock().expect("nobody panics");
+        match longest.iter_mut().find(|(name, ..)| name == what) {
+            Some(known) if known.1 > self.0.len() => {}
+            Some(known) => (known.1, known.2) = (self.0.len(), percentiles),
+            None => longest.push((what.to_owned(), self.0.len(), percentiles)),
         }
         sum
     }
+}
+
+/// The percentiles of all callbacks of a kind.
+fn table(id: &str, label: &str, rows: &[&str]) {
+    let longest = LONGEST.lock().expect("nobody panics");
+    let mut table = Table::new(id, label)
+        .significant("p50", "µs", 2)
+        .significant("p99", "µs", 2)
+        .significant("p99.9", "µs", 2)
+        .number("callbacks", "", 0);
+    for what in rows {
+        // A filter may have left it out.
+        let Some((_, count, percentiles)) = longest.iter().find(|(name, ..)| name == what) else {
+            return;
+        };
+        let cells = percentiles.map(Cell::from);
+        table.row(*what, cells.into_iter().chain([(*count).into()]));
+    }
+    table.finish();
 }
 
 struct Speaker {
@@ -160,10 +182,10 @@ fn playing(c: &mut Criterion) {
     let mut group = c.benchmark_group("device/playback callback of 10 ms");
     let cd = StreamFormat::new(SampleRate::HZ_44100, Channels::STEREO);
     for (what, sources, lost, device) in [
-        ("one stream", 1, u64::MAX, STREAM),
-        ("one stream, a fiftieth lost", 1, 50, STREAM),
-        ("one stream, to 44.1 kHz", 1, u64::MAX, cd),
-        ("16 streams", 16, u64::MAX, STREAM),
+        (PLAYBACK[0], 1, u64::MAX, STREAM),
+        (PLAYBACK[1], 1, 50, STREAM),
+        (PLAYBACK[2], 1, u64::MAX, cd),
+        (PLAYBACK[3], 16, u64::MAX, STREAM),
     ] {
         group.bench_function(what, |b| {
             b.iter_custom(|n| {
@@ -178,7 +200,7 @@ fn playing(c: &mut Criterion) {
             });
         });
     }
-    let what = "peer: a queue behind a lock, decoded before";
+    let what = PLAYBACK[4];
     group.bench_function(what, |b| {
         b.iter_custom(|n| {
             let samples = Arc::new(Mutex::new(VecDeque::from(vec![0.1; FRAMES * 8])));
@@ -202,7 +224,7 @@ fn playing(c: &mut Criterion) {
 fn capturing(c: &mut Criterion) {
     let mut group = c.benchmark_group("device/capture callback of 10 ms");
     let cd = StreamFormat::new(SampleRate::HZ_44100, Channels::STEREO);
-    for (what, device) in [("stereo", STREAM), ("stereo, from 44.1 kHz", cd)] {
+    for (what, device) in [(CAPTURE[0], STREAM), (CAPTURE[1], cd)] {
         group.bench_function(what, |b| {
             b.iter_custom(|n| {
                 let host = FakeHost::new();
@@ -231,8 +253,45 @@ fn capturing(c: &mut Criterion) {
             });
         });
     }
+    let what = CAPTURE[2];
+    group.bench_function(what, |b| {
+        b.iter_custom(|n| {
+            let queue = Mutex::new(VecDeque::<f32>::new());
+            let samples = vec![0.25f32; FRAMES * 2];
+            let mut spent = Spent::new(n);
+            for _ in 0..n {
+                let start = StdInstant::now();
+                let mut queued = queue.lock().expect("nobody panics");
+                queued.extend(black_box(&samples));
+                drop(queued);
+                spent.0.push(start.elapsed());
+                queue.lock().expect("nobody panics").clear();
+            }
+            spent.sum(what)
+        });
+    });
     group.finish();
 }
 
-criterion_group!(benches, playing, capturing);
-criterion_main!(benches);
+const PLAYBACK: [&str; 5] = [
+    "one stream, jitter buffer to device",
+    "one stream, a fiftieth lost and made up",
+    "one stream, to a device of 44.1 kHz",
+    "16 streams, mixed",
+    "peer: a queue behind a lock, decoded elsewhere before",
+];
+
+const CAPTURE: [&str; 3] = [
+    "stereo",
+    "stereo, from 44.1 kHz",
+    "peer: into a queue behind a lock, as it comes",
+];
+
+fn main() {
+    let mut criterion = criterion();
+    playing(&mut criterion);
+    capturing(&mut criterion);
+    criterion.final_summary();
+    table("device-playback", "playback callback of 10 ms", &PLAYBACK);
+    table("device-capture", "capture callback of 10 ms", &CAPTURE);
+}

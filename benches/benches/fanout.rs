@@ -2,12 +2,12 @@
 //! write first, and what handing a datagram to the system costs in three ways.
 //!
 //! Not a criterion bench: it runs in real time. `--quick` takes 2 s instead of 10 s a row.
-#![allow(clippy::print_stdout, reason = "the tables are its output")]
 
 use std::hint::black_box;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use audiox_benches::table::{Table, is_quick, progress};
 use audiox_core::format::{Channels, PcmFormat, SampleRate, StreamFormat};
 use audiox_core::source::{Source, SourceClock, SourceError};
 use audiox_udp::fanout::{ClientList, Fanout, FanoutConfig};
@@ -16,24 +16,44 @@ const CHANNELS: usize = 64;
 const RATE: SampleRate = SampleRate::HZ_48000;
 
 fn main() {
-    let quick = std::env::args().any(|a| a == "--quick" || a == "--test");
-    let time = Duration::from_secs(if quick { 2 } else { 10 });
-    println!(
-        "{CHANNELS} channels at {RATE}, raw, {} s each\n",
-        time.as_secs()
-    );
-    println!(
-        "{:>6}{:>8} {:<10}{:>12}{:>9}{:>9}{:>10}{:>8}",
-        "chunk", "clients", "way", "datagrams", "missing", "skipped", "dropped", "CPU %"
-    );
-    for chunk in [1_024, 256] {
-        for clients in [1, 16, 64, 256] {
-            audiox(chunk, clients, time);
-            naive(chunk, clients, time);
+    let time = Duration::from_secs(if is_quick() { 1 } else { 8 });
+    let mut table = Table::new("fanout", "clients")
+        .number("1 024 frames: audiox", "%", 1)
+        .number("naive", "%", 1)
+        .number("256 frames: audiox", "%", 1)
+        .number("naive", "%", 1);
+    let (mut sent, mut lost) = (0, [0; 3]);
+    for clients in [1, 16, 64, 256] {
+        let mut cells = Vec::new();
+        for chunk in [1_024, 256] {
+            let ours = audiox(chunk, clients, time);
+            sent = ours.sent;
+            lost.iter_mut()
+                .zip(ours.lost)
+                .for_each(|(sum, n)| *sum += n);
+            cells.push((ours.cpu * 100.0).into());
+            cells.push((naive(chunk, clients, time).cpu * 100.0).into());
         }
+        table.row(clients.to_string(), cells);
+        progress(&format!("{clients} clients"));
     }
-    println!();
+    let [missing, skipped, dropped] = lost;
+    table.note(format!(
+        "{CHANNELS} channels at {RATE}, {} s a row; in all rows {missing} frames missing, {skipped} \
+         skipped, {dropped} datagrams dropped by us; {sent} datagrams in the last",
+        time.as_secs()
+    ));
+    table.finish();
     handing_over();
+}
+
+/// What one way of sending did.
+struct Done {
+    sent: u64,
+    /// Frames missing and skipped, datagrams dropped.
+    lost: [u64; 3],
+    /// Of one core.
+    cpu: f64,
 }
 
 /// Noise that costs nothing to make.
@@ -93,7 +113,7 @@ fn port(socket: &UdpSocket) -> u16 {
     socket.local_addr().expect("it is bound").port()
 }
 
-fn audiox(chunk: usize, clients: usize, time: Duration) {
+fn audiox(chunk: usize, clients: usize, time: Duration) -> Done {
     let listeners = listeners(clients);
     let mut list = ClientList::new();
     for (n, listener) in listeners.iter().enumerate() {
@@ -115,22 +135,19 @@ fn audiox(chunk: usize, clients: usize, time: Duration) {
     let sum = |of: fn(&audiox_udp::fanout::ClientSnapshot) -> u64| {
         after.clients.iter().map(of).sum::<u64>() - before.clients.iter().map(of).sum::<u64>()
     };
-    row(
-        chunk,
-        clients,
-        "audiox",
-        sum(|c| c.datagrams),
-        [
+    Done {
+        sent: sum(|c| c.datagrams),
+        lost: [
             after.frames_missing - before.frames_missing,
             after.frames_skipped - before.frames_skipped,
             sum(|c| c.dropped),
         ],
-        cpu / time.as_secs_f64(),
-    );
+        cpu: cpu / time.as_secs_f64(),
+    }
 }
 
 /// One socket; for each client its samples are picked, rounded and sent.
-fn naive(chunk: usize, clients: usize, time: Duration) {
+fn naive(chunk: usize, clients: usize, time: Duration) -> Done {
     let listeners = listeners(clients);
     let ports: Vec<u16> = listeners.iter().map(port).collect();
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
@@ -154,22 +171,11 @@ fn naive(chunk: usize, clients: usize, time: Duration) {
         let due = began + RATE.duration_of(chunk as u64) * blocks;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
     }
-    let cpu = (cpu_seconds() - cpu) / time.as_secs_f64();
-    row(chunk, clients, "naive", sent, [0; 3], cpu);
-}
-
-fn row(
-    chunk: usize,
-    clients: usize,
-    way: &str,
-    sent: u64,
-    [missing, skipped, dropped]: [u64; 3],
-    cpu: f64,
-) {
-    println!(
-        "{chunk:>6}{clients:>8} {way:<10}{sent:>12}{missing:>9}{skipped:>9}{dropped:>10}{:>8.1}",
-        cpu * 100.0
-    );
+    Done {
+        sent,
+        lost: [0; 3],
+        cpu: (cpu_seconds() - cpu) / time.as_secs_f64(),
+    }
 }
 
 /// User and system time of this process.
@@ -235,7 +241,6 @@ fn handing_over() {
             }),
         ),
     ];
-    println!("64 datagrams of 2048 bytes, µs each (median of 400 rounds)");
     let mut times = [const { Vec::new() }; 3];
     for _ in 0..400 {
         // In turn, so that whatever else this machine does meets all alike.
@@ -245,10 +250,13 @@ fn handing_over() {
             times.push(began.elapsed());
         }
     }
+    let mut table = Table::new("handing-over", "a datagram of 2 048 bytes").number("time", "µs", 2);
     for ((name, _), times) in ways.iter().zip(&mut times) {
         times.sort();
-        println!("{name:<26}{:>6.2}", times[200].as_secs_f64() * 1e6 / 64.0);
+        table.row(*name, [(times[200].as_secs_f64() * 1e6 / 64.0).into()]);
     }
+    table.note("64 in a round to 64 clients, median of 400 rounds");
+    table.finish();
 }
 
 /// A way to send that is measured.

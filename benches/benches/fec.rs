@@ -6,12 +6,13 @@
 
 use std::hint::black_box;
 
+use audiox_benches::measured::{Measured, run};
 use audiox_core::fec::block::{BlockConfig, BlockDecoder, BlockEncoder, PayloadId, Points};
 use audiox_core::fec::gf256;
 use audiox_core::fec::window::{WindowDecoder, WindowEncoder};
 use audiox_core::sim::Pcg32;
 use audiox_core::time::ExtSeq;
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput};
 
 const BYTES: usize = 204;
 const WINDOW: usize = 16;
@@ -202,5 +203,105 @@ fn arithmetic(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, window, block_packets, blocks, arithmetic);
-criterion_main!(benches);
+const TABLES: &[Measured<'_>] = &[
+    Measured {
+        id: "fec-cost",
+        label: "a packet",
+        columns: &["time"],
+        unit: "µs",
+        per: PACKETS as f64,
+        digits: 2,
+        rows: &[
+            (
+                "audiox, window, encode",
+                &["fec/packet of 192 bytes, window of 16/audiox encode"],
+            ),
+            (
+                "audiox, window, decode, nothing lost",
+                &["fec/packet of 192 bytes, window of 16/audiox decode, nothing lost"],
+            ),
+            (
+                "audiox, window, decode, 10 % lost",
+                &["fec/packet of 192 bytes, window of 16/audiox decode, 10 % lost"],
+            ),
+            (
+                "audiox, window, decode, 30 % lost",
+                &["fec/packet of 192 bytes, window of 16/audiox decode, 30 % lost"],
+            ),
+            (
+                "audiox, blocks of 16 + 8, encode",
+                &["fec/packet of 192 bytes, blocks of 16 + 8/audiox encode"],
+            ),
+            (
+                "audiox, blocks of 16 + 8, decode, 10 % lost",
+                &["fec/packet of 192 bytes, blocks of 16 + 8/audiox decode, 10 % lost"],
+            ),
+            (
+                "audiox, blocks of 16 + 8, decode, 30 % lost",
+                &["fec/packet of 192 bytes, blocks of 16 + 8/audiox decode, 30 % lost"],
+            ),
+        ],
+        note: "",
+    },
+    Measured {
+        id: "fec-cost-peers",
+        label: "a packet, slices that lie ready",
+        columns: &["time"],
+        unit: "µs",
+        per: WINDOW as f64,
+        digits: 2,
+        rows: &[
+            (
+                "reed-solomon-erasure 6, 16 + 8, encode",
+                &[
+                    "fec/block of 16 + 8 packets of 204 bytes, a packet/reed-solomon-erasure 6 encode",
+                ],
+            ),
+            (
+                "reed-solomon-erasure 6, decode, 2 lost, the same each time",
+                &[
+                    "fec/block of 16 + 8 packets of 204 bytes, a packet/reed-solomon-erasure 6 decode, 2 lost",
+                ],
+            ),
+            (
+                "reed-solomon-simd 3, 16 + 8, encode",
+                &["fec/block of 16 + 8 packets of 204 bytes, a packet/reed-solomon-simd 3 encode"],
+            ),
+            (
+                "reed-solomon-simd 3, decode, 2 lost",
+                &[
+                    "fec/block of 16 + 8 packets of 204 bytes, a packet/reed-solomon-simd 3 decode, 2 lost",
+                ],
+            ),
+        ],
+        note: "",
+    },
+    Measured {
+        id: "gf256",
+        label: "192 bytes multiplied and added",
+        columns: &["time"],
+        unit: "ns",
+        per: 1.0,
+        digits: 2,
+        rows: &[
+            (
+                "audiox, doublings in vectors of SSE2",
+                &["fec/multiply and add 192 bytes/audiox, doublings"],
+            ),
+            (
+                "a table of 256",
+                &["fec/multiply and add 192 bytes/a table of 256"],
+            ),
+        ],
+        note: "",
+    },
+];
+
+fn main() {
+    run(TABLES, |c| {
+        window(c);
+        block_packets(c);
+        blocks(c);
+        arithmetic(c);
+    });
+}

@@ -4,7 +4,6 @@
 //!
 //! Not a criterion bench: it runs in real time. `--quick` takes 5 s instead of 30 s, and 200 idle
 //! devices instead of 2 000.
-#![allow(clippy::print_stdout, reason = "the tables are its output")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -12,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use audiox_benches::table::{Table, is_quick};
 use audiox_core::block::AudioRef;
 use audiox_core::codec::CodecRegistry;
 use audiox_core::source::Source;
@@ -32,14 +32,17 @@ fn main() {
     if std::env::args().any(|a| a == "serve") {
         return serve();
     }
-    let quick = std::env::args().any(|a| a == "--quick" || a == "--test");
-    let (time, idle) = match quick {
+    let (time, idle) = match is_quick() {
         true => (Duration::from_secs(5), 200),
         false => (Duration::from_secs(30), 2_000),
     };
-    load(time);
-    by_hand();
-    resting(idle);
+    let mut server = Table::new("devices-cost", "server")
+        .significant("", "", 3)
+        .text("unit");
+    load(time, &mut server);
+    by_hand(&mut server);
+    resting(idle, &mut server);
+    server.finish();
 }
 
 fn codecs() -> CodecRegistry {
@@ -53,9 +56,15 @@ fn serve() {
     let bind = "127.0.0.1:0".parse().expect("an address");
     let server = DeviceServer::bind(ServerConfig::new(bind, LibraryConfig::new(codecs())));
     let server = server.expect("it can be served").spawn().expect("threads");
-    println!("{}", server.url());
+    tell(server.url());
     // Until the other end of the pipe closes.
     let _ = std::io::stdin().lock().lines().next();
+}
+
+/// What the process that started this one waits for.
+#[allow(clippy::print_stdout, reason = "one line through a pipe")]
+fn tell(line: &str) {
+    println!("{line}");
 }
 
 struct Served {
@@ -124,7 +133,7 @@ fn connect(url: &str, devices: usize) -> (Vec<Client>, Receiver<Happened>) {
         let (_, _, update) = told.recv().expect("devices run");
         match update {
             Update::Connected => connected += 1,
-            Update::Disconnected { reason } => println!("a device is away: {reason}"),
+            Update::Disconnected { reason } => panic!("a device is away: {reason}"),
             _ => {}
         }
     }
@@ -133,32 +142,36 @@ fn connect(url: &str, devices: usize) -> (Vec<Client>, Receiver<Happened>) {
 
 /// All devices press a button once a second, first nobody and then some of them play without end:
 /// what the latter costs is the difference.
-fn load(time: Duration) {
+fn load(time: Duration, cost: &mut Table) {
     let server = Served::start();
     let (clients, told) = connect(&server.url, DEVICES);
     std::thread::sleep(Duration::from_secs(1));
     let events = pressed(&server, &clients, &told, time / 3, 0);
     let all = pressed(&server, &clients, &told, time, PLAYING);
-    println!(
-        "{DEVICES} devices on three streams each, {PLAYING} playing, an event a second from each, {} s",
-        time.as_secs()
-    );
-    println!(
-        "  server: {:.1} % of a core, {:.1} % while nobody plays: {:.1} % for {PLAYING} playing devices; {:.0} MiB",
-        all.cpu,
-        events.cpu,
-        all.cpu - events.cpu,
-        server.memory()
-    );
-    println!(
-        "  {} sounds, {} packets, {} of them more than 5 ms off",
+    let share = "% of a core";
+    cost.row("all of it", [all.cpu.into(), share.into()]);
+    cost.row("while nobody plays", [events.cpu.into(), share.into()]);
+    let playing = format!("so for {PLAYING} playing devices");
+    cost.row(playing, [(all.cpu - events.cpu).into(), share.into()]);
+    cost.row("memory", [server.memory().into(), "MiB".into()]);
+    let mut times = Table::new("devices", "time")
+        .number("p50", "ms", 2)
+        .number("p99", "ms", 2)
+        .number("p99.9", "ms", 2)
+        .number("max", "ms", 2)
+        .number("times", "", 0);
+    times.note(format!(
+        "{DEVICES} devices, {PLAYING} of them playing, {} s; {} sounds, {} packets of which {} more \
+         than {LIMIT:?} off",
+        time.as_secs(),
         all.sounds,
         all.off.len(),
         all.off.iter().filter(|off| **off > LIMIT).count()
-    );
-    row("event to acknowledgement", all.acks);
-    row("play to first packet", all.firsts);
-    row("packet off its schedule", all.off);
+    ));
+    row(&mut times, "event to acknowledgement", all.acks);
+    row(&mut times, "play to first packet", all.firsts);
+    row(&mut times, "packet off its schedule", all.off);
+    times.finish();
 }
 
 /// What was seen of it.
@@ -236,22 +249,15 @@ fn pressed(
     }
 }
 
-fn row(what: &str, mut all: Vec<Duration>) {
+fn row(table: &mut Table, what: &str, mut all: Vec<Duration>) {
     all.sort_unstable();
     let at = |q: f64| all.get(((all.len() as f64 * q) as usize).min(all.len().saturating_sub(1)));
-    let ms = |q| at(q).map_or(f64::NAN, |d| d.as_secs_f64() * 1e3);
-    println!(
-        "  {what:<26} p50 {:.2}  p99 {:.2}  p99.9 {:.2}  max {:.2} ms  ({} times)",
-        ms(0.5),
-        ms(0.99),
-        ms(0.999),
-        ms(1.0),
-        all.len()
-    );
+    let cells = [0.5, 0.99, 0.999, 1.0].map(|q| at(q).map(|d| d.as_secs_f64() * 1e3).into());
+    table.row(what, cells.into_iter().chain([all.len().into()]));
 }
 
 /// What encoding a second for each playing device would cost.
-fn by_hand() {
+fn by_hand(table: &mut Table) {
     let spec = "opus/48000/1".parse().expect("a name");
     let mut encoder = codecs().encoder(&spec, 960).expect("Opus is there");
     let mut payload = vec![0; encoder.max_payload_len()];
@@ -267,14 +273,13 @@ fn by_hand() {
     }
     let each = start.elapsed().as_secs_f64() / f64::from(packets);
     let cores = each * 50.0 * PLAYING as f64 * 100.0;
-    println!(
-        "  an encoder for each playing device would add {cores:.0} % of a core ({:.0} µs a packet)\n",
-        each * 1e6
-    );
+    let what = format!("peer: an encoder for each of {PLAYING} playing devices, besides");
+    table.row(what, [cores.into(), "% of a core".into()]);
+    table.row("peer: a packet encoded", [(each * 1e6).into(), "µs".into()]);
 }
 
 /// Devices that are there and do nothing.
-fn resting(devices: usize) {
+fn resting(devices: usize, table: &mut Table) {
     let server = Served::start();
     let before = server.memory();
     let (clients, _told) = connect(&server.url, devices);
@@ -282,6 +287,14 @@ fn resting(devices: usize) {
     let (memory, cpu) = (server.memory(), server.cpu());
     std::thread::sleep(Duration::from_secs(5));
     let cpu = (server.cpu() - cpu).as_secs_f64() / 5.0 * 100.0;
-    println!("{devices} idle devices: {memory:.0} MiB ({before:.0} before), {cpu:.1} % of a core");
+    table.row("before idle devices come", [before.into(), "MiB".into()]);
+    table.row(
+        format!("{devices} idle devices"),
+        [memory.into(), "MiB".into()],
+    );
+    table.row(
+        format!("{devices} idle devices"),
+        [cpu.into(), "% of a core".into()],
+    );
     drop(clients);
 }

@@ -3,7 +3,6 @@
 //!
 //! Speech as L16 in packets of 10 ms; how late it comes out and what is missing of it. `--quick`
 //! takes 15 s instead of 45 s for each network, `AUDIOX_BENCH_SECONDS` any other time.
-#![allow(clippy::print_stdout, reason = "the tables are its output")]
 
 #[path = "gstreamer/receivers.rs"]
 mod receivers;
@@ -14,6 +13,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
 
+use audiox_benches::table::{Cell, Table, progress};
 use audiox_core::playout::{PlayoutConfig, Profile};
 use audiox_core::sim::LinkConfig;
 use audiox_core::source::Source;
@@ -27,7 +27,11 @@ use receivers::{GStreamer, Ours, Receiver};
 use tee::Tee;
 
 const SPEECH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/speech.wav");
-const NETWORKS: [&str; 2] = ["12ms", "spikes:140ms/1.5s"];
+/// For the simulator, and for readers.
+const NETWORKS: [(&str, &str); 2] = [
+    ("12ms", "12 ms of jitter"),
+    ("spikes:140ms/1.5s", "spikes of 140 ms every 1.5 s"),
+];
 const MS: Duration = Duration::from_millis(1);
 
 fn main() {
@@ -40,23 +44,38 @@ fn main() {
         Err(_) if is("--quick") => 15,
         Err(_) => 45,
     };
-    if !GStreamer::installed() {
-        println!("gst-launch-1.0 is not installed: nothing to stand beside");
-        return;
+    assert!(
+        GStreamer::installed(),
+        "gst-launch-1.0 is not installed: scripts/bootstrap.sh bench"
+    );
+    let mut table = Table::new("gstreamer", "");
+    for (_, name) in NETWORKS {
+        table = table
+            .number(&format!("{name}: delay"), "ms", 0)
+            .number("longest", "ms", 0)
+            .significant("missing", "%", 2);
     }
-    for jitter in NETWORKS {
-        compare(jitter, Duration::from_secs(seconds));
+    let length = Duration::from_secs(seconds);
+    let [one, other] = NETWORKS.map(|(jitter, _)| compare(jitter, length));
+    for ((name, one), (_, other)) in one.into_iter().zip(other) {
+        table.row(name, one.into_iter().chain(other).map(Cell::from));
     }
+    table.note(format!(
+        "{seconds} s a network, of which the first quarter does not count"
+    ));
+    table.finish();
 }
 
-/// Sends speech for `length` over one network to all receivers, and prints what became of it.
-fn compare(jitter: &str, length: Duration) {
+/// Sends speech for `length` over one network to all receivers: mean delay and longest in ms, and
+/// what is missing in per cent.
+fn compare(jitter: &str, length: Duration) -> Vec<(String, [f64; 3])> {
+    progress(&format!("{jitter}, {length:?}"));
     let clock = Clock::new();
     let mut receivers: Vec<(String, Box<dyn Receiver>)> = Vec::new();
     for latency in [200, 100, 50, 20] {
         let name = match latency {
-            200 => "rtpjitterbuffer, 200 ms (default)".to_owned(),
-            ms => format!("rtpjitterbuffer, {ms} ms"),
+            200 => "`rtpjitterbuffer`, 200 ms (its default)".to_owned(),
+            ms => format!("`rtpjitterbuffer`, {ms} ms"),
         };
         receivers.push((name, Box::new(GStreamer::start(clock, latency * MS))));
     }
@@ -67,7 +86,7 @@ fn compare(jitter: &str, length: Duration) {
     }
     for profile in Profile::ALL {
         let ours = Ours::start(clock, profile.config());
-        receivers.push((format!("audiox {profile}"), Box::new(ours)));
+        receivers.push((format!("audiox `{profile}`"), Box::new(ours)));
     }
     // Pipelines need a moment to be set up.
     std::thread::sleep(Duration::from_secs(1));
@@ -96,21 +115,16 @@ fn compare(jitter: &str, length: Duration) {
         .expect("the system is in order");
     let arrivals = tee.finish();
 
-    println!("jitter {jitter}, {} packets:", arrivals.packets());
-    println!(
-        "{:<36}{:>10}{:>10}{:>12}",
-        "", "mean ms", "max ms", "missing %"
-    );
-    for (name, heard) in receivers {
+    progress(&format!("{} packets came through", arrivals.packets()));
+    let judged = receivers.into_iter().map(|(name, heard)| {
         let verdict = heard.judge(&arrivals, &sent, counted.clone());
-        println!(
-            "{name:<36}{:>10.1}{:>10.1}{:>12.3}",
-            verdict.mean.as_secs_f64() * 1e3,
-            verdict.max.as_secs_f64() * 1e3,
-            verdict.missing * 100.0
-        );
-    }
-    println!();
+        let ms = |d: Duration| d.as_secs_f64() * 1e3;
+        (
+            name,
+            [ms(verdict.mean), ms(verdict.max), verdict.missing * 100.0],
+        )
+    });
+    judged.collect()
 }
 
 fn relay(jitter: &str, to: SocketAddr) -> LinkRelay {

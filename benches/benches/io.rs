@@ -1,19 +1,20 @@
-//! WAV files beside hound, test signals, and the read-ahead: 10 ms of 48 kHz stereo at a time.
+//! WAV files beside hound, test signals beside a sine of the standard library, and the read-ahead
+//! beside a channel of blocks: 10 ms of 48 kHz stereo at a time.
 //!
 //! `cargo bench -p audiox-benches --bench io`
 
 use std::hint::black_box;
 use std::io::{self, BufWriter, Cursor, Seek, SeekFrom, Write};
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
+use audiox_benches::measured::{Measured, run};
 use audiox_core::block::AudioRef;
 use audiox_core::convert::Gain;
 use audiox_core::format::{Channels, PcmFormat, SampleFormat, SampleRate, StreamFormat};
 use audiox_core::source::{Sink, Source};
 use audiox_io::{Colour, Looped, Prefetch, PrefetchConfig, Repeat, Signal, WavSink, WavSource};
-use criterion::{
-    BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
-};
+use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
 use hound::{WavReader, WavSpec, WavWriter};
 
 const STEREO: StreamFormat = StreamFormat::new(SampleRate::HZ_48000, Channels::STEREO);
@@ -127,6 +128,22 @@ fn signals(c: &mut Criterion) {
     }
 }
 
+/// The tone one would write first.
+fn naive_tone(c: &mut Criterion) {
+    let mut group = group(c, "signal");
+    let mut out = vec![0.0f32; FRAMES * 2];
+    let mut n = 0u64;
+    group.bench_function("tone, naive", |b| {
+        b.iter(|| {
+            for frame in black_box(&mut out).chunks_exact_mut(2) {
+                let phase = n as f64 * 440.0 / 48e3 * std::f64::consts::TAU;
+                frame.fill(phase.sin() as f32);
+                n += 1;
+            }
+        });
+    });
+}
+
 /// Only the taking out is timed, from rings that were filled before.
 fn read_ahead(c: &mut Criterion) {
     let mut group = group(c, "prefetch");
@@ -145,6 +162,24 @@ fn read_ahead(c: &mut Criterion) {
                 let start = Instant::now();
                 for _ in 0..now {
                     black_box(readers[0].fill(black_box(&mut out)));
+                }
+                spent += start.elapsed();
+                n -= now;
+            }
+            spent
+        })
+    });
+    group.bench_function("channel of blocks", |b| {
+        b.iter_custom(|mut n| {
+            let mut spent = Duration::ZERO;
+            while n > 0 {
+                let (tell, told) = sync_channel(4_000);
+                (0..4_000).for_each(|_| tell.send(vec![1u8; FRAMES * 4]).expect("room"));
+                let now = n.min(4_000);
+                let start = Instant::now();
+                for _ in 0..now {
+                    let block = told.try_recv().expect("it is full");
+                    black_box(&mut out).copy_from_slice(&block);
                 }
                 spent += start.elapsed();
                 n -= now;
@@ -185,5 +220,66 @@ fn group<'a>(c: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
     group
 }
 
-criterion_group!(benches, reading, writing, signals, read_ahead);
-criterion_main!(benches);
+const TABLES: &[Measured<'_>] = &[
+    Measured {
+        id: "wav",
+        label: "WAV, 10 ms of stereo",
+        columns: &["audiox", "hound 3.5"],
+        unit: "ns",
+        per: 1.0,
+        digits: 2,
+        rows: &[
+            (
+                "read s16 as f32",
+                &["wav read/S16 as f32", "wav read/S16 as f32, hound"],
+            ),
+            (
+                "read s24 as f32",
+                &["wav read/S24 as f32", "wav read/S24 as f32, hound"],
+            ),
+            ("read s16 as stored", &["wav read/S16 as stored", ""]),
+            ("read s24 as stored", &["wav read/S24 as stored", ""]),
+            (
+                "write s16 from f32, the header refreshed once a second",
+                &["wav write/S16 from f32", "wav write/S16 from f32, hound"],
+            ),
+            (
+                "write s24 from f32",
+                &["wav write/S24 from f32", "wav write/S24 from f32, hound"],
+            ),
+        ],
+        note: "",
+    },
+    Measured {
+        id: "signals",
+        label: "10 ms of stereo",
+        columns: &["audiox", "naive"],
+        unit: "ns",
+        per: 1.0,
+        digits: 2,
+        rows: &[
+            (
+                "10 ms out of the read-ahead (1 920 bytes); naive: a channel of blocks",
+                &["prefetch/fill", "prefetch/channel of blocks"],
+            ),
+            (
+                "tone; naive: `sin` of each sample",
+                &["signal/tone", "signal/tone, naive"],
+            ),
+            ("sweep", &["signal/sweep", ""]),
+            ("white noise", &["signal/white", ""]),
+            ("pink noise", &["signal/pink", ""]),
+        ],
+        note: "",
+    },
+];
+
+fn main() {
+    run(TABLES, |c| {
+        reading(c);
+        writing(c);
+        signals(c);
+        naive_tone(c);
+        read_ahead(c);
+    });
+}

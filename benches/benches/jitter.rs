@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
+use audiox_benches::measured::{Measured, run};
 use audiox_core::jitter::{DelayConfig, DelayEstimator, JitterBuffer};
 use audiox_core::packet::PacketBuf;
 use audiox_core::sim::Pcg32;
 use audiox_core::time::{ExtSeq, Instant};
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 
 /// Packets that wait while one is played: 60 ms of them.
 const DEPTH: usize = 6;
@@ -121,5 +122,69 @@ fn delay(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, container, delay);
-criterion_main!(benches);
+const TABLES: &[Measured<'_>] = &[
+    Measured {
+        id: "jitter",
+        label: "insert and take a packet",
+        columns: &["in order", "5 % reordered"],
+        unit: "ns",
+        per: 1.0,
+        digits: 2,
+        rows: &[
+            (
+                "audiox, ring by sequence number",
+                &[
+                    "jitter/insert+take/audiox ring, in order",
+                    "jitter/insert+take/audiox ring, 5 % reordered",
+                ],
+            ),
+            (
+                "`BTreeMap` by sequence number (allocates)",
+                &[
+                    "jitter/insert+take/BTreeMap, in order",
+                    "jitter/insert+take/BTreeMap, 5 % reordered",
+                ],
+            ),
+        ],
+        note: "six packets wait",
+    },
+    Measured {
+        id: "delay-estimate",
+        label: "delay estimate: a packet observed, the target read",
+        columns: &["calm", "20 ms of jitter"],
+        unit: "ns",
+        per: 1.0,
+        digits: 2,
+        rows: &[
+            (
+                "packets of 1 ms",
+                &[
+                    "jitter/delay estimate, observe + target/1 ms packets, calm",
+                    "jitter/delay estimate, observe + target/1 ms packets, 20 ms of jitter",
+                ],
+            ),
+            (
+                "packets of 10 ms",
+                &[
+                    "jitter/delay estimate, observe + target/10 ms packets, calm",
+                    "jitter/delay estimate, observe + target/10 ms packets, 20 ms of jitter",
+                ],
+            ),
+            (
+                "packets of 60 ms",
+                &[
+                    "jitter/delay estimate, observe + target/60 ms packets, calm",
+                    "jitter/delay estimate, observe + target/60 ms packets, 20 ms of jitter",
+                ],
+            ),
+        ],
+        note: "",
+    },
+];
+
+fn main() {
+    run(TABLES, |c| {
+        container(c);
+        delay(c);
+    });
+}

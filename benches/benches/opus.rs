@@ -3,12 +3,13 @@
 //! The peer is libopus called directly, the same build with the same settings on the same audio.
 //! The table of both takes turns between them, block by block, since the difference is smaller
 //! than what a busy machine does to either in a second; criterion's rows follow.
-#![allow(clippy::print_stdout, reason = "the tables are its output")]
 
 use std::hint::black_box;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use audiox_benches::measured::{Measured, run};
+use audiox_benches::table::{Cell, Table};
 use audiox_core::block::AudioRef;
 use audiox_core::codec::{Decoder, Encoder};
 use audiox_core::format::{Channels, SampleRate, StreamFormat};
@@ -180,9 +181,11 @@ fn beside(blocks: usize, mut a: impl FnMut(usize), mut b: impl FnMut(usize)) -> 
 }
 
 fn wrapper() {
-    println!("20 ms at 48 kHz, 64 kbit/s a channel, complexity 9; us, in turns\n");
-    println!("{:<16}{:>10}{:>10}{:>10}", "", "audiox", "libopus", "ratio");
-    for channels in [1, 2] {
+    let mut table = Table::new("opus-wrapper", "20 ms at 48 kHz")
+        .significant("audiox", "µs", 3)
+        .significant("libopus", "µs", 3)
+        .number("ratio", "", 4);
+    for (channels, layout_name) in [(1, "mono"), (2, "stereo")] {
         let samples = programme(channels.into());
         let layout = format(48_000, channels).channels;
         let blocks: Vec<&[f32]> = samples
@@ -201,7 +204,8 @@ fn wrapper() {
                 black_box(direct.encode(blocks[n], &mut q));
             },
         );
-        println!("encode, {channels} ch    {ours:>10.1}{theirs:>10.1}{ratio:>10.4}");
+        let cells = [ours, theirs, ratio].map(Cell::from);
+        table.row(format!("encode, {layout_name}"), cells);
         let sent = payloads(&mut encoder, &samples);
         let mut out = vec![0.0; FRAMES * usize::from(channels)];
         let mut out_2 = out.clone();
@@ -212,9 +216,11 @@ fn wrapper() {
             },
             |n| direct.decode(&sent[n], &mut out_2),
         );
-        println!("decode, {channels} ch    {ours:>10.1}{theirs:>10.1}{ratio:>10.4}");
+        let cells = [ours, theirs, ratio].map(Cell::from);
+        table.row(format!("decode, {layout_name}"), cells);
     }
-    println!();
+    table.note("64 kbit/s a channel, complexity 9, in turns");
+    table.finish();
 }
 
 fn timings(c: &mut Criterion) {
@@ -305,20 +311,15 @@ fn played(sent: &[Vec<u8>], concealment: Concealment, wait: usize) -> Vec<f32> {
 
 fn quality() {
     let input = [speech(), speech(), speech()].concat();
-    println!("speech, bursts of 200 ms; log-spectral distance of the lost blocks in dB");
-    println!("(60 ms and 220 ms: how long playout waits for the packet behind the burst)\n");
-    println!(
-        "{:<8}{:>12}{:>10}{:>10}{:>16}{:>10}{:>10}{:>10}{:>12}",
-        "kbit/s",
-        "bytes/packet",
-        "deep",
-        "reach ms",
-        "reach with FEC",
-        "classic",
-        "deep PLC",
-        "DRED 60",
-        "DRED 220"
-    );
+    let mut table = Table::new("dred", "kbit/s")
+        .number("bytes a packet", "", 0)
+        .number("deep", "bytes", 0)
+        .number("reach", "ms", 0)
+        .number("with in-band", "ms", 0)
+        .number("classic", "dB", 1)
+        .number("deep concealment", "dB", 1)
+        .number("redundancy, 60 ms", "dB", 1)
+        .number("220 ms", "dB", 1);
     for kilobits in [16, 24, 32, 48, 64, 96] {
         let config = deep_config(kilobits, Concealment::Classic);
         let made = OpusEncoder::new(&config, format(RATE, 1), BLOCK);
@@ -350,19 +351,19 @@ fn quality() {
             .iter()
             .map(|p| OpusPacket::parse(p).map_or(0, |p| p.padding().len()))
             .sum();
-        println!(
-            "{kilobits:<8}{:>12}{:>10}{:>10}{:>16}{:>10.1}{:>10.1}{:>10.1}{:>12.1}",
-            bytes / sent.len(),
-            deep / sent.len(),
-            reach(&sent),
-            reach(&sent_with_fec),
-            lsd(Concealment::Classic, 0),
-            lsd(Concealment::Deep, 0),
-            lsd(Concealment::Classic, 3),
-            lsd(Concealment::Classic, 11),
-        );
+        let cells: [Cell; 8] = [
+            (bytes / sent.len()).into(),
+            (deep / sent.len()).into(),
+            reach(&sent).into(),
+            reach(&sent_with_fec).into(),
+            lsd(Concealment::Classic, 0).into(),
+            lsd(Concealment::Deep, 0).into(),
+            lsd(Concealment::Classic, 3).into(),
+            lsd(Concealment::Classic, 11).into(),
+        ];
+        table.row(kilobits.to_string(), cells);
     }
-    println!();
+    table.finish();
 }
 
 /// How far back the redundancy of a packet in the midst of speech goes, in ms: the median.
@@ -464,11 +465,46 @@ fn deep_timings(c: &mut Criterion) {
     group.finish();
 }
 
+const TABLES: &[Measured<'_>] = &[Measured {
+    id: "dred-cost",
+    label: "20 ms of speech at 24 kHz, 64 kbit/s",
+    columns: &["time"],
+    unit: "µs",
+    per: 1.0,
+    digits: 3,
+    rows: &[
+        ("encode", &["opus/20 ms of speech at 24 kHz/encode"]),
+        (
+            "encode with redundancy of up to 1 s",
+            &["opus/20 ms of speech at 24 kHz/encode with 1 s of redundancy"],
+        ),
+        (
+            "conceal, classic",
+            &["opus/20 ms of speech at 24 kHz/conceal, classic"],
+        ),
+        (
+            "conceal, deep",
+            &["opus/20 ms of speech at 24 kHz/conceal, deep"],
+        ),
+        (
+            "read a packet's redundancy and recover the first of ten blocks",
+            &[
+                "opus/20 ms of speech at 24 kHz/read the redundancy and recover the first block of 200 ms",
+            ],
+        ),
+        (
+            "recover a further block",
+            &["opus/20 ms of speech at 24 kHz/recover a further block"],
+        ),
+    ],
+    note: "",
+}];
+
 fn main() {
     wrapper();
     quality();
-    let mut criterion = Criterion::default().configure_from_args();
-    timings(&mut criterion);
-    deep_timings(&mut criterion);
-    criterion.final_summary();
+    run(TABLES, |c| {
+        timings(c);
+        deep_timings(c);
+    });
 }

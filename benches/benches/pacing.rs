@@ -1,10 +1,10 @@
 //! How late each way of waiting wakes up, in one run of about ten seconds.
 //!
 //! Not a criterion bench: what matters is the tail of the lateness, not a mean cost.
-#![allow(clippy::print_stdout, reason = "the table is its output")]
 
 use std::time::Duration;
 
+use audiox_benches::table::{Cell, Table, is_quick};
 use audiox_core::format::SampleRate;
 use audiox_core::pacer::{CatchUp, Pacer};
 use audiox_core::stats::ScheduleStats;
@@ -20,15 +20,17 @@ const TICK: Duration = Duration::from_millis(2);
 type Method = fn(&Clock, &mut Run);
 
 fn main() {
-    let quick = std::env::args().any(|a| a == "--quick" || a == "--test");
-    let (rounds, packets) = if quick { (1, 50) } else { (2, 500) };
+    let (rounds, packets) = if is_quick() { (1, 50) } else { (2, 500) };
     let methods: [(&str, Method); 6] = [
         ("audiox, absolute deadlines", audiox),
         ("audiox, real-time priority", audiox_realtime),
-        ("thread::sleep to the deadline", sleep_to_deadline),
-        ("thread::sleep, relative", sleep_relative),
-        ("tokio interval", tokio_interval),
-        ("tokio sleep, relative", tokio_relative),
+        ("`thread::sleep` to the deadline", sleep_to_deadline),
+        (
+            "`thread::sleep` of one tick after each send",
+            sleep_relative,
+        ),
+        ("tokio `interval`", tokio_interval),
+        ("tokio `sleep` of one tick after each send", tokio_relative),
     ];
     let mut runs: Vec<Vec<Run>> = methods.iter().map(|_| Vec::new()).collect();
     for _ in 0..rounds {
@@ -44,11 +46,11 @@ fn main() {
             runs.push(run.join().expect("a run does not panic"));
         }
     }
-    println!("lateness in µs at a tick of {TICK:?}, {rounds} runs of {packets} ticks each\n");
-    println!(
-        "{:<32}{:>9}{:>9}{:>9}{:>14}",
-        "", "p50", "p99", "max", "last tick"
-    );
+    let mut table = Table::new("pacing", "way of waiting")
+        .number("p50", "µs", 0)
+        .number("p99", "µs", 0)
+        .number("max", "µs", 0)
+        .number("last tick", "µs", 0);
     for ((name, _), runs) in methods.iter().zip(&runs) {
         let mut all = runs[0].stats.deviation().clone();
         runs[1..]
@@ -57,18 +59,26 @@ fn main() {
         let us = |nanos: Option<u64>| nanos.unwrap_or(0) as f64 / 1e3;
         let last = runs.iter().filter_map(|r| r.stats.last());
         let last = last.map(|(due, at)| at.signed_since(due)).max();
-        let note = match &runs[0].realtime {
-            Realtime::Denied(why) => format!("  (denied: {why})"),
-            _ => String::new(),
-        };
-        println!(
-            "{name:<32}{:>9.0}{:>9.0}{:>9.0}{:>14.0}{note}",
+        let cells = [
             us(all.quantile(0.5)),
             us(all.quantile(0.99)),
             us(all.max()),
             last.unwrap_or(0) as f64 / 1e3,
-        );
+        ];
+        table.row(*name, cells.map(Cell::from));
+        if let Realtime::Denied(why) = &runs[0].realtime {
+            table.note(format!("{name}: denied, {why}"));
+        }
+        // Where the line of a distribution bends is its tail.
+        let shares = [
+            0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 1.0,
+        ];
+        table.series(name, shares.map(|q| (q, us(all.quantile(q)))));
     }
+    table.note(format!(
+        "{rounds} runs of {packets} ticks of {TICK:?} each, interleaved"
+    ));
+    table.finish();
 }
 
 struct Run {

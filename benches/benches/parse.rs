@@ -10,10 +10,11 @@
 
 use std::hint::black_box;
 
+use audiox_benches::measured::{Measured, run};
 use audiox_benches::rtp::{full, plain};
 use audiox_core::packet::rtp::RtpPacket;
 use bytes::Bytes;
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 use webrtc_util::marshal::Unmarshal;
 
 fn parse(c: &mut Criterion) {
@@ -64,5 +65,57 @@ fn parse(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, parse);
-criterion_main!(benches);
+const TABLES: &[Measured<'_>] = &[Measured {
+    id: "parse",
+    label: "parse",
+    columns: &["plain", "full"],
+    unit: "ns",
+    per: 1.0,
+    digits: 2,
+    rows: &[
+        (
+            "audiox, view",
+            &["parse plain/audiox", "parse csrc and extension/audiox"],
+        ),
+        (
+            "audiox, every field read",
+            &[
+                "parse plain/audiox, all fields",
+                "parse csrc and extension/audiox, all fields",
+            ],
+        ),
+        (
+            "rtp-types 0.1.2, view",
+            &[
+                "parse plain/rtp-types",
+                "parse csrc and extension/rtp-types",
+            ],
+        ),
+        (
+            "rtp-types, every field read",
+            &[
+                "parse plain/rtp-types, all fields",
+                "parse csrc and extension/rtp-types, all fields",
+            ],
+        ),
+        (
+            "webrtc-rs rtp 0.17.2, header only",
+            &[
+                "parse plain/webrtc-rs header",
+                "parse csrc and extension/webrtc-rs header",
+            ],
+        ),
+        (
+            "webrtc-rs, packet from `Bytes`",
+            &[
+                "parse plain/webrtc-rs packet",
+                "parse csrc and extension/webrtc-rs packet",
+            ],
+        ),
+    ],
+    note: "",
+}];
+
+fn main() {
+    run(TABLES, parse);
+}

@@ -6,7 +6,6 @@
 //! 24 s instead of 80 s, `AUDIOX_BENCH_SECONDS` any other time. Ours is told the time of the
 //! schedule. Behind the tables criterion measures what calls cost when nothing else happens
 //! between them.
-#![allow(clippy::print_stdout, reason = "the tables are its output")]
 
 #[path = "playout/cost.rs"]
 mod cost;
@@ -29,11 +28,12 @@ mod run;
 use std::ops::Range;
 use std::time::Duration;
 
+use audiox_benches::measured::run as run_criterion;
+use audiox_benches::table::{Cell, Table, progress};
 use audiox_core::codec::PcmCoding;
 use audiox_core::format::{Channels, SampleRate, StreamFormat};
 use audiox_core::playout::{DriftCorrection, PlayoutConfig, Profile};
 use audiox_core::sim::{LinkConfig, Pcg32};
-use criterion::Criterion;
 use engine::{Fifo, Neteq, Ours, Stream};
 use judge::judge;
 use material::Material;
@@ -53,9 +53,7 @@ fn main() {
         Err(_) => 80,
     };
     tables(Duration::from_secs(seconds));
-    let mut criterion = Criterion::default().configure_from_args();
-    cost::all(&mut criterion);
-    criterion.final_summary();
+    run_criterion(cost::TABLES, cost::all);
 }
 
 fn tables(length: Duration) {
@@ -75,83 +73,83 @@ fn tables(length: Duration) {
         scenes.push(scene);
         gaps.push(lost);
     }
+    progress(&format!("all engines in real time, {length:?}"));
     run(&mut scenes, &marks);
 
-    print_costs(&scenes[0]);
-    let networks = ["12 ms of jitter", "a spike of 140 ms every 1.5 s"];
-    for (name, scene) in networks.into_iter().zip(&scenes[1..3]) {
-        print_delays(name, &marks, scene);
-    }
+    costs(&scenes[0]);
+    delays(&marks, [&scenes[1], &scenes[2]]);
     for ((material, scene), lost) in [&speech, &music].iter().zip(&scenes[3..]).zip(&gaps) {
-        print_verdicts(material, scene, lost, marks[0]);
+        verdicts(material, scene, lost, marks[0]);
     }
 }
 
-fn print_costs(scene: &Scene) {
-    println!("in real time, 10 ms of 48 kHz stereo, nothing to decode, µs and allocations a call:");
-    println!(
-        "{:<26}{:>12}{:>8}{:>8}{:>12}{:>8}{:>8}",
-        "", "insert p50", "p99", "alloc", "pull p50", "p99", "alloc"
-    );
+fn costs(scene: &Scene) {
+    let mut table = Table::new("playout-real-time", "10 ms of stereo at 48 kHz")
+        .number("insert", "µs", 1)
+        .number("p99", "µs", 1)
+        .number("allocations", "", 1)
+        .number("pull", "µs", 1)
+        .number("p99", "µs", 1)
+        .number("allocations", "", 1);
     for s in &scene.subjects {
-        println!(
-            "{:<26}{:>12.2}{:>8.2}{:>8.2}{:>12.2}{:>8.2}{:>8.2}",
-            s.name,
-            s.inserts.micros(0.5),
-            s.inserts.micros(0.99),
-            s.inserts.allocations(),
-            s.pulls.micros(0.5),
-            s.pulls.micros(0.99),
-            s.pulls.allocations(),
-        );
+        let of = |c: &run::Costs| [c.micros(0.5), c.micros(0.99), c.allocations()];
+        let cells = of(&s.inserts).into_iter().chain(of(&s.pulls));
+        table.row(s.name.as_str(), cells.map(Cell::from));
     }
+    table.note("in real time, nothing to decode");
+    table.finish();
 }
 
-fn print_delays(name: &str, marks: &[Duration], scene: &Scene) {
+fn delays(marks: &[Duration], scenes: [&Scene; 2]) {
+    let mut table = Table::new("playout-delay", "");
+    for network in [
+        "12 ms of jitter, 5 ms packets",
+        "spikes of 140 ms every 1.5 s, 10 ms packets",
+    ] {
+        table = table
+            .number(&format!("{network}: delay"), "ms", 0)
+            .significant("made up", "%", 2)
+            .number("at first", "%", 2)
+            .number("good: delay", "ms", 0);
+    }
+    for (one, other) in scenes[0].subjects.iter().zip(&scenes[1].subjects) {
+        let cells = [one, other].into_iter().flat_map(|s| {
+            let delay = |i: usize| s.windows[i].delay.as_secs_f64() * 1e3;
+            let made_up = |i: usize| s.windows[i].made_up() * 100.0;
+            [delay(1), made_up(1), made_up(0), delay(3)].map(Cell::from)
+        });
+        table.row(one.name.as_str(), cells);
+    }
     let seconds = |i: usize| marks[i].as_secs();
-    println!(
-        "\n{name} until {} s, then 1 ms; mean delay, ms, and what was made up, % of the time:",
-        seconds(1)
-    );
-    println!(
-        "{:<26}{:>18}{:>18}{:>18}",
-        "",
-        format!("0 to {} s", seconds(0)),
-        format!("to {} s", seconds(1)),
-        format!("{} to {} s", seconds(2), seconds(3)),
-    );
-    for s in &scene.subjects {
-        print!("{:<26}", s.name);
-        for window in [0, 1, 3].map(|i| s.windows[i]) {
-            let delay = window.delay.as_secs_f64() * 1e3;
-            print!("{delay:>10.1}{:>8.3}", window.made_up() * 100.0);
-        }
-        println!();
-    }
+    table.note(format!(
+        "bad from {} to {} s, good from {} to {} s; *at first* is before that",
+        seconds(0),
+        seconds(1),
+        seconds(2),
+        seconds(3)
+    ));
+    table.finish();
 }
 
-fn print_verdicts(material: &Material, scene: &Scene, lost: &[Range<usize>], from: Duration) {
-    println!(
-        "\n{}, one packet of 10 ms in ten lost; distance in dB of what was heard, in the place of \
-         what was lost (aligned by what came before; SNR; by what came before or after, \
-         whichever is nearer) and wherever something was made up (frames for each one lost):",
-        material.name
-    );
-    println!(
-        "{:<26}{:>10}{:>8}{:>10}{:>12}{:>8}{:>8}",
-        "", "in place", "SNR", "nearer", "made up", "frames", "gaps"
-    );
+fn verdicts(material: &Material, scene: &Scene, lost: &[Range<usize>], from: Duration) {
+    let mut table = Table::new(&format!("loss-{}", material.name), material.name)
+        .number("in place", "dB", 1)
+        .number("SNR", "dB", 1)
+        .number("nearer", "dB", 1)
+        .number("made up", "dB", 1)
+        .number("for each frame lost", "", 1)
+        .number("gaps", "", 0);
     let rate = material.format.rate;
     for s in &scene.subjects {
         let heard = s.heard.as_deref().unwrap_or(&[]);
         let from = rate.frames_in(from) as usize;
         let sent = &scene.arrivals.samples;
         let v = judge(sent, lost, heard, rate.get() as usize, from);
-        println!(
-            "{:<26}{:>10.2}{:>8.2}{:>10.2}{:>12.2}{:>8.2}{:>8}",
-            s.name, v.in_place, v.snr, v.nearer, v.made_up, v.made_up_share, v.gaps
-        );
+        let cells = [v.in_place, v.snr, v.nearer, v.made_up, v.made_up_share];
+        let cells = cells.map(Cell::from);
+        table.row(s.name.as_str(), cells.into_iter().chain([v.gaps.into()]));
     }
+    table.finish();
 }
 
 /// What calls cost in real time.
@@ -167,13 +165,15 @@ fn in_real_time(length: Duration) -> Scene {
     Scene {
         arrivals: Arrivals::without(stream, samples, &lost),
         subjects: vec![
-            Subject::new("audiox", |m| {
+            Subject::new("audiox, drift measured and resampled away", |m| {
                 Box::new(Ours::new(stream, &PlayoutConfig::default(), m))
             }),
-            Subject::new("audiox, no resampler", |m| {
+            Subject::new("audiox, clocks not compared", |m| {
                 Box::new(Ours::new(stream, &without_drift(), m))
             }),
-            Subject::new("neteq", |m| Box::new(Neteq::new(stream, Duration::ZERO, m))),
+            Subject::new("neteq (no drift correction)", |m| {
+                Box::new(Neteq::new(stream, Duration::ZERO, m))
+            }),
             Subject::new("queue", |m| Box::new(Fifo::new(stream, 20 * MS, m))),
         ],
     }

@@ -4,13 +4,12 @@
 //! `cargo bench -p audiox-benches --bench relay [SECONDS]`. The listeners are in this process, so
 //! they take their share of the same cores.
 
-#![allow(clippy::print_stdout, reason = "the table is its output")]
-
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use audiox_benches::table::{Cell, Table, is_quick, progress};
 use audiox_core::store::SegmenterConfig;
 use audiox_net::http::{Access, HttpConfig, HttpServer, Limits};
 use audiox_websocket::access::Roles;
@@ -26,15 +25,23 @@ use tokio::runtime::{Builder, Runtime};
 
 fn main() {
     let seconds = std::env::args().skip(1).find_map(|a| a.parse().ok());
-    let duration = Duration::from_secs(seconds.unwrap_or(10));
+    let seconds = seconds.unwrap_or_else(|| if is_quick() { 3 } else { 8 });
+    let duration = Duration::from_secs(seconds);
     raise_file_limit();
-    println!(
-        "{:<28} {:>9} {:>8} {:>9} {:>9} {:>9} {:>9} {:>9} {:>6}",
-        "relay", "listeners", "heard", "p50", "p90", "p99", "p99.9", "max", "CPU"
-    );
+    let mut table = Table::new("relay", "relay")
+        .number("listeners", "", 0)
+        .number("heard", "%", 2)
+        .number("p50", "ms", 1)
+        .number("p90", "ms", 1)
+        .number("p99", "ms", 1)
+        .number("p99.9", "ms", 1)
+        .number("max", "ms", 1)
+        .number("CPU", "%", 0);
+    let table = &mut table;
     for listeners in [50, 100] {
         let flask = Flask::start();
         row(
+            table,
             "Flask-SocketIO",
             flask.at,
             listeners,
@@ -46,6 +53,7 @@ fn main() {
     for listeners in [300, 1_000] {
         let (_runtime, at) = socketioxide_room();
         row(
+            table,
             "a room of socketioxide",
             at,
             listeners,
@@ -66,12 +74,15 @@ fn main() {
             Transport::SocketIo => "audiox, Socket.IO",
             Transport::WebSocket => "audiox, WebSocket",
         };
-        row(name, at, listeners, transport, duration, None);
+        row(table, name, at, listeners, transport, duration, None);
     }
+    table.note(format!("{seconds} s each"));
+    table.clone().finish();
 }
 
 /// One line of the table.
 fn row(
+    table: &mut Table,
     name: &str,
     at: SocketAddr,
     listeners: usize,
@@ -101,19 +112,17 @@ fn row(
             delivery,
             ..
         }) => {
-            let ms = |d: Duration| format!("{:.1} ms", d.as_secs_f64() * 1e3);
-            println!(
-                "{name:<28} {listeners:>9} {:>6.1} % {:>9} {:>9} {:>9} {:>9} {:>9} {:>4.0} %",
-                100.0 * received as f64 / expected.max(1) as f64,
-                ms(delivery[0]),
-                ms(delivery[1]),
-                ms(delivery[2]),
-                ms(delivery[3]),
-                ms(delivery[4]),
-                100.0 * used / duration.as_secs_f64(),
+            let ms = |d: Duration| Cell::from(d.as_secs_f64() * 1e3);
+            let heard = 100.0 * received as f64 / expected.max(1) as f64;
+            let cells = [listeners.into(), heard.into()].into_iter();
+            let cells = cells.chain(delivery.map(ms));
+            table.row(
+                name,
+                cells.chain([(100.0 * used / duration.as_secs_f64()).into()]),
             );
+            progress(&format!("{name}, {listeners} listeners"));
         }
-        Err(e) => println!("{name:<28} {listeners:>9} failed: {e}"),
+        Err(e) => panic!("{name}, {listeners} listeners: {e}"),
     }
 }
 

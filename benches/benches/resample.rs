@@ -5,11 +5,12 @@
 //! in signal-to-noise ratio and pass band; the table before the timings says how near. It
 //! selects AVX at run time where the processor has it; ours is what the compiler makes of safe
 //! Rust for the target it is told.
-#![allow(clippy::print_stdout, reason = "the table of qualities is its output")]
 
 use std::f64::consts::TAU;
 use std::hint::black_box;
 
+use audiox_benches::measured::{Measured, run};
+use audiox_benches::table::{Cell, Table};
 use audiox_core::format::{Channels, SampleRate};
 use audiox_core::resample::{ResamplerQuality, resampler};
 use criterion::Criterion;
@@ -180,30 +181,22 @@ fn alias(config: Config, hertz: f64) -> f64 {
 }
 
 fn qualities() {
-    println!("clocks {PPM} ppm apart: signal-to-noise ratio of a tone, and how far down a tone");
-    println!("is at 16 kHz that cannot be there; dB, and the edge of the pass band in kHz\n");
-    println!(
-        "{:<18}{:>8}{:>8}{:>8}{:>14}{:>9}{:>9}{:>13}",
-        "48 to 48 kHz:",
-        "1 kHz",
-        "10 kHz",
-        "20 kHz",
-        "48 to 16: 8.5",
-        "10 kHz",
-        "15 kHz",
-        "-0.1 dB at"
-    );
+    let mut table = Table::new("resample-quality", "48 to 48 kHz, dB")
+        .number("1 kHz", "", 0)
+        .number("10 kHz", "", 0)
+        .number("20 kHz", "", 0)
+        .number("48 to 16 kHz: 8.5 kHz", "", 0)
+        .number("10 kHz", "", 0)
+        .number("15 kHz", "", 0)
+        .number("−0.1 dB at", "kHz", 2);
     for (name, config) in CONFIGS {
-        print!("{name:<18}");
-        for hertz in [1_000.0, 10_000.0, 20_000.0] {
-            print!("{:>8.1}", snr(config, hertz));
-        }
-        print!("{:>14.1}", alias(config, 8_500.0));
-        print!("{:>9.1}", alias(config, 10_000.0));
-        print!("{:>9.1}", alias(config, 15_000.0));
-        println!("{:>13.2}", edge(config));
+        let kept = [1_000.0, 10_000.0, 20_000.0].map(|hertz| snr(config, hertz));
+        let folded = [8_500.0, 10_000.0, 15_000.0].map(|hertz| alias(config, hertz));
+        let cells = kept.into_iter().chain(folded).chain([edge(config)]);
+        table.row(name, cells.map(Cell::from));
     }
-    println!();
+    table.note(format!("clocks {PPM} ppm apart"));
+    table.finish();
 }
 
 fn costs(c: &mut Criterion) {
@@ -240,10 +233,102 @@ fn constructors(c: &mut Criterion) {
     group.finish();
 }
 
+const TABLES: &[Measured<'_>] = &[Measured {
+    id: "resample",
+    label: "480 frames of output",
+    columns: &[
+        "48 to 48 kHz stereo",
+        "44.1 to 48",
+        "48 to 44.1",
+        "48 to 16",
+        "48 to 48 mono",
+        "8 channels",
+        "made in",
+    ],
+    unit: "µs",
+    per: 1.0,
+    digits: 2,
+    rows: &[
+        (
+            "audiox `Fast` (32 taps)",
+            &[
+                "resample/48000 to 48000, 2 ch/audiox fast",
+                "resample/44100 to 48000, 2 ch/audiox fast",
+                "resample/48000 to 44100, 2 ch/audiox fast",
+                "resample/48000 to 16000, 2 ch/audiox fast",
+                "resample/48000 to 48000, 1 ch/audiox fast",
+                "resample/48000 to 48000, 8 ch/audiox fast",
+                "resample/constructor, 44100 to 48000/audiox fast",
+            ],
+        ),
+        (
+            "rubato 32, linear of 256, Blackman",
+            &[
+                "resample/48000 to 48000, 2 ch/rubato 32",
+                "resample/44100 to 48000, 2 ch/rubato 32",
+                "resample/48000 to 44100, 2 ch/rubato 32",
+                "resample/48000 to 16000, 2 ch/rubato 32",
+                "resample/48000 to 48000, 1 ch/rubato 32",
+                "resample/48000 to 48000, 8 ch/rubato 32",
+                "resample/constructor, 44100 to 48000/rubato 32",
+            ],
+        ),
+        (
+            "audiox `Balanced` (64 taps)",
+            &[
+                "resample/48000 to 48000, 2 ch/audiox balanced",
+                "resample/44100 to 48000, 2 ch/audiox balanced",
+                "resample/48000 to 44100, 2 ch/audiox balanced",
+                "resample/48000 to 16000, 2 ch/audiox balanced",
+                "resample/48000 to 48000, 1 ch/audiox balanced",
+                "resample/48000 to 48000, 8 ch/audiox balanced",
+                "resample/constructor, 44100 to 48000/audiox balanced",
+            ],
+        ),
+        (
+            "rubato 64, linear of 256, Blackman-Harris",
+            &[
+                "resample/48000 to 48000, 2 ch/rubato 64",
+                "resample/44100 to 48000, 2 ch/rubato 64",
+                "resample/48000 to 44100, 2 ch/rubato 64",
+                "resample/48000 to 16000, 2 ch/rubato 64",
+                "resample/48000 to 48000, 1 ch/rubato 64",
+                "resample/48000 to 48000, 8 ch/rubato 64",
+                "resample/constructor, 44100 to 48000/rubato 64",
+            ],
+        ),
+        (
+            "audiox `Best` (128 taps)",
+            &[
+                "resample/48000 to 48000, 2 ch/audiox best",
+                "resample/44100 to 48000, 2 ch/audiox best",
+                "resample/48000 to 44100, 2 ch/audiox best",
+                "resample/48000 to 16000, 2 ch/audiox best",
+                "resample/48000 to 48000, 1 ch/audiox best",
+                "resample/48000 to 48000, 8 ch/audiox best",
+                "resample/constructor, 44100 to 48000/audiox best",
+            ],
+        ),
+        (
+            "rubato 128, linear of 512, squared Blackman",
+            &[
+                "resample/48000 to 48000, 2 ch/rubato 128",
+                "resample/44100 to 48000, 2 ch/rubato 128",
+                "resample/48000 to 44100, 2 ch/rubato 128",
+                "resample/48000 to 16000, 2 ch/rubato 128",
+                "resample/48000 to 48000, 1 ch/rubato 128",
+                "resample/48000 to 48000, 8 ch/rubato 128",
+                "resample/constructor, 44100 to 48000/rubato 128",
+            ],
+        ),
+    ],
+    note: "",
+}];
+
 fn main() {
     qualities();
-    let mut criterion = Criterion::default().configure_from_args();
-    costs(&mut criterion);
-    constructors(&mut criterion);
-    criterion.final_summary();
+    run(TABLES, |c| {
+        costs(c);
+        constructors(c);
+    });
 }

@@ -1,16 +1,26 @@
 //! A session of many: what a datagram costs beside the socket, and a quantum in the callback.
+//!
+//! The peer is what one would write first: a queue of samples for each sender behind one lock, filled in
+//! the order of arrival and added up in the callback. It has no jitter buffer, no clock, no
+//! concealment and no limit to what a stranger may take.
+//!
+//! `cargo bench -p audiox-benches --bench session`
 
+use std::collections::{HashMap, VecDeque};
 use std::hint::black_box;
+use std::sync::Mutex;
+use std::time::{Duration, Instant as StdInstant};
 
+use audiox_benches::measured::{Measured, run};
 use audiox_core::block::AudioMut;
 use audiox_core::codec::CodecRegistry;
 use audiox_core::format::{Channels, SampleRate, StreamFormat};
 use audiox_core::ingress::{IngressFraming, Origin};
-use audiox_core::packet::rtp::RtpHeader;
+use audiox_core::packet::rtp::{RtpHeader, RtpPacket};
 use audiox_core::playout::PlayoutConfig;
 use audiox_core::session::{Session, SessionConfig, UniformPlayouts};
 use audiox_core::time::{Instant, RtpTimestamp, SeqNum};
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion};
 
 const FORMAT: StreamFormat = StreamFormat::new(SampleRate::HZ_48000, Channels::STEREO);
 /// 10 ms.
@@ -70,6 +80,55 @@ impl Conference {
     }
 }
 
+/// Decoded samples of each sender, in the order of arrival.
+struct Naive {
+    queues: Mutex<HashMap<u32, VecDeque<f32>>>,
+    datagrams: Vec<Vec<u8>>,
+    out: Vec<f32>,
+}
+
+impl Naive {
+    fn new(sources: u32) -> Self {
+        let datagram = |ssrc: u32| {
+            let mut datagram = [vec![0; 12], 100i16.to_be_bytes().repeat(FRAMES * 2)].concat();
+            RtpHeader::new(96, SeqNum(0), RtpTimestamp(0), ssrc)
+                .and_then(|h| h.write_into(&mut datagram))
+                .expect("the header fits");
+            datagram
+        };
+        let mut naive = Self {
+            queues: Mutex::default(),
+            datagrams: (0..sources).map(datagram).collect(),
+            out: vec![0.0; FRAMES * 2],
+        };
+        // Two packets ahead.
+        (0..2).for_each(|_| naive.receive());
+        naive
+    }
+
+    fn receive(&mut self) {
+        for datagram in &self.datagrams {
+            let packet = RtpPacket::parse(black_box(datagram)).expect("its own datagram");
+            let samples = packet.payload().chunks_exact(2);
+            let samples = samples.map(|b| f32::from(i16::from_be_bytes([b[0], b[1]])) / 32_768.0);
+            let mut queues = self.queues.lock().expect("nobody panics");
+            queues.entry(packet.ssrc()).or_default().extend(samples);
+        }
+    }
+
+    fn pull(&mut self) {
+        let mut queues = self.queues.lock().expect("nobody panics");
+        self.out.fill(0.0);
+        for queue in queues.values_mut() {
+            let samples = queue.len().min(self.out.len());
+            for (out, s) in self.out.iter_mut().zip(queue.drain(..samples)) {
+                *out += s;
+            }
+        }
+        black_box(&self.out);
+    }
+}
+
 fn callback(c: &mut Criterion) {
     let mut group = c.benchmark_group("session/pull of 10 ms");
     for (sources, level) in [(1, 100), (4, 100), (16, 100), (64, 100), (16, 10_000)] {
@@ -77,11 +136,26 @@ fn callback(c: &mut Criterion) {
         group.bench_function(format!("{sources} sources{what}"), |b| {
             let mut conference = Conference::new(sources, level);
             b.iter_custom(|n| {
-                let mut spent = std::time::Duration::ZERO;
+                let mut spent = Duration::ZERO;
                 for _ in 0..n {
                     conference.receive(sources);
-                    let start = std::time::Instant::now();
+                    let start = StdInstant::now();
                     conference.pull();
+                    spent += start.elapsed();
+                }
+                spent
+            });
+        });
+    }
+    for sources in [1, 4, 16, 64] {
+        group.bench_function(format!("{sources} queues"), |b| {
+            let mut naive = Naive::new(sources);
+            b.iter_custom(|n| {
+                let mut spent = Duration::ZERO;
+                for _ in 0..n {
+                    naive.receive();
+                    let start = StdInstant::now();
+                    naive.pull();
                     spent += start.elapsed();
                 }
                 spent
@@ -97,12 +171,27 @@ fn socket(c: &mut Criterion) {
         group.bench_function(format!("{sources} sources"), |b| {
             let mut conference = Conference::new(sources, 100);
             b.iter_custom(|n| {
-                let mut spent = std::time::Duration::ZERO;
+                let mut spent = Duration::ZERO;
                 for _ in 0..n.div_ceil(u64::from(sources)) {
-                    let start = std::time::Instant::now();
+                    let start = StdInstant::now();
                     conference.receive(sources);
                     spent += start.elapsed();
                     conference.pull();
+                }
+                spent
+            });
+        });
+    }
+    for sources in [1u32, 16, 64] {
+        group.bench_function(format!("{sources} queues"), |b| {
+            let mut naive = Naive::new(sources);
+            b.iter_custom(|n| {
+                let mut spent = Duration::ZERO;
+                for _ in 0..n.div_ceil(u64::from(sources)) {
+                    let start = StdInstant::now();
+                    naive.receive();
+                    spent += start.elapsed();
+                    naive.pull();
                 }
                 spent
             });
@@ -131,5 +220,91 @@ fn socket(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, callback, socket);
-criterion_main!(benches);
+const TABLES: &[Measured<'_>] = &[
+    Measured {
+        id: "session-datagram",
+        label: "a datagram",
+        columns: &["audiox", "queues"],
+        unit: "ns",
+        per: 1.0,
+        digits: 2,
+        rows: &[
+            (
+                "1 source",
+                &[
+                    "session/handle_datagram of 10 ms/1 sources",
+                    "session/handle_datagram of 10 ms/1 queues",
+                ],
+            ),
+            (
+                "16 sources",
+                &[
+                    "session/handle_datagram of 10 ms/16 sources",
+                    "session/handle_datagram of 10 ms/16 queues",
+                ],
+            ),
+            (
+                "64 sources",
+                &[
+                    "session/handle_datagram of 10 ms/64 sources",
+                    "session/handle_datagram of 10 ms/64 queues",
+                ],
+            ),
+            (
+                "of a sender never heard before, in a flood of nothing else",
+                &["session/handle_datagram of 10 ms/a flood of strangers", ""],
+            ),
+        ],
+        note: "",
+    },
+    Measured {
+        id: "session-quantum",
+        label: "a quantum of 10 ms",
+        columns: &["audiox", "queues"],
+        unit: "µs",
+        per: 1.0,
+        digits: 2,
+        rows: &[
+            (
+                "1 source",
+                &[
+                    "session/pull of 10 ms/1 sources",
+                    "session/pull of 10 ms/1 queues",
+                ],
+            ),
+            (
+                "4 sources",
+                &[
+                    "session/pull of 10 ms/4 sources",
+                    "session/pull of 10 ms/4 queues",
+                ],
+            ),
+            (
+                "16 sources",
+                &[
+                    "session/pull of 10 ms/16 sources",
+                    "session/pull of 10 ms/16 queues",
+                ],
+            ),
+            (
+                "16 sources, the limiter at work",
+                &["session/pull of 10 ms/16 sources, limited", ""],
+            ),
+            (
+                "64 sources",
+                &[
+                    "session/pull of 10 ms/64 sources",
+                    "session/pull of 10 ms/64 queues",
+                ],
+            ),
+        ],
+        note: "",
+    },
+];
+
+fn main() {
+    run(TABLES, |c| {
+        callback(c);
+        socket(c);
+    });
+}

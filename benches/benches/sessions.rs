@@ -4,13 +4,12 @@
 //!
 //! `cargo bench -p audiox-benches --bench sessions`. It starts a redis-server of its own.
 
-#![allow(clippy::print_stdout, reason = "the table is its output")]
-
 use std::collections::HashMap;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use audiox_benches::table::{Table, is_quick};
 use audiox_core::registry::{SessionCursor, SessionId, SessionRegistry};
 use audiox_redis::{RedisRegistry, RedisTarget, RegistryConfig};
 use tokio::runtime::Builder;
@@ -28,23 +27,34 @@ fn main() {
         .enable_all()
         .build();
     let runtime = runtime.expect("a runtime");
-    println!(
-        "{:<44} {:>6} {:>10} {:>10} {:>14}",
-        "10 000 sessions, ten of 14 MB", "calls", "median", "worst", "bytes a call"
-    );
+    let mut table = Table::new("sessions", "10 000 sessions, ten of 14 MB")
+        .significant("median", "ms", 2)
+        .significant("worst", "ms", 2)
+        .number("sent by Redis", "bytes", 0)
+        .number("calls", "", 0);
+    let table = &mut table;
+    // Rough figures need fewer calls.
+    let calls = |n: usize| if is_quick() { n.div_ceil(10) } else { n };
     runtime.block_on(registry.check()).expect("Redis is there");
 
     let mut cursor: Option<SessionCursor> = None;
-    row("audiox, a page of 100", &mut conn, 200, || {
-        let page = runtime
-            .block_on(registry.page(cursor.as_ref(), 100))
-            .expect("a page");
-        cursor = page.next;
-    });
     row(
+        table,
+        "audiox, a page of 100",
+        &mut conn,
+        calls(200),
+        || {
+            let page = runtime
+                .block_on(registry.page(cursor.as_ref(), 100))
+                .expect("a page");
+            cursor = page.next;
+        },
+    );
+    row(
+        table,
         "audiox, the whole list in pages of 1 000",
         &mut conn,
-        10,
+        calls(10),
         || {
             let (mut cursor, mut listed) = (None, 0);
             loop {
@@ -61,52 +71,90 @@ fn main() {
         },
     );
     let mut plain = server.connection();
-    row("KEYS and HGETALL, the whole list", &mut conn, 5, || {
-        let keys: Vec<String> = redis::cmd("KEYS")
-            .arg("session:*")
-            .query(&mut plain)
-            .expect("keys");
-        for key in &keys {
-            let mut get = redis::cmd("HGETALL");
-            let all: HashMap<String, String> = get.arg(key).query(&mut plain).expect("a session");
-            assert!(all.len() >= 7);
-        }
-    });
+    row(
+        table,
+        "KEYS and HGETALL, the whole list",
+        &mut conn,
+        calls(5),
+        || {
+            let keys: Vec<String> = redis::cmd("KEYS")
+                .arg("session:*")
+                .query(&mut plain)
+                .expect("keys");
+            for key in &keys {
+                let mut get = redis::cmd("HGETALL");
+                let all: HashMap<String, String> =
+                    get.arg(key).query(&mut plain).expect("a session");
+                assert!(all.len() >= 7);
+            }
+        },
+    );
 
     let id: SessionId = name(0).parse().expect("an id");
     let mut at = (BUFFER - 117_600) as u64;
-    row("audiox, the last second of 14 MB", &mut conn, 50, || {
-        let piece = runtime
-            .block_on(registry.buffer(&id, at, 1 << 20))
-            .expect("a piece");
-        assert_eq!(piece.len() as u64, BUFFER as u64 - at);
-    });
-    at = BUFFER as u64;
-    row("audiox, nothing new in 14 MB", &mut conn, 200, || {
-        let piece = runtime
-            .block_on(registry.buffer(&id, at, 1 << 20))
-            .expect("nothing");
-        assert!(piece.is_empty());
-    });
-    row("audiox, all of 14 MB in pieces", &mut conn, 10, || {
-        let mut at = 0;
-        while at < BUFFER as u64 {
+    row(
+        table,
+        "audiox, the last second of 14 MB",
+        &mut conn,
+        calls(50),
+        || {
             let piece = runtime
-                .block_on(registry.buffer(&id, at, 4 << 20))
+                .block_on(registry.buffer(&id, at, 1 << 20))
                 .expect("a piece");
-            at += piece.len() as u64;
-        }
-    });
+            assert_eq!(piece.len() as u64, BUFFER as u64 - at);
+        },
+    );
+    at = BUFFER as u64;
+    row(
+        table,
+        "audiox, nothing new in 14 MB",
+        &mut conn,
+        calls(200),
+        || {
+            let piece = runtime
+                .block_on(registry.buffer(&id, at, 1 << 20))
+                .expect("nothing");
+            assert!(piece.is_empty());
+        },
+    );
+    row(
+        table,
+        "audiox, all of 14 MB in pieces",
+        &mut conn,
+        calls(10),
+        || {
+            let mut at = 0;
+            while at < BUFFER as u64 {
+                let piece = runtime
+                    .block_on(registry.buffer(&id, at, 4 << 20))
+                    .expect("a piece");
+                at += piece.len() as u64;
+            }
+        },
+    );
     let second = "A".repeat(117_600);
-    row("audiox, a second appended to 14 MB", &mut conn, 50, || {
-        runtime
-            .block_on(registry.append(&id, &second))
-            .expect("room");
-    });
+    row(
+        table,
+        "audiox, a second appended to 14 MB",
+        &mut conn,
+        calls(50),
+        || {
+            runtime
+                .block_on(registry.append(&id, &second))
+                .expect("room");
+        },
+    );
+    table.clone().finish();
 }
 
 /// Calls it `n` times, and tells how it went.
-fn row(what: &str, conn: &mut redis::Connection, n: usize, mut call: impl FnMut()) {
+fn row(
+    table: &mut Table,
+    what: &str,
+    conn: &mut redis::Connection,
+    n: usize,
+    mut call: impl FnMut(),
+) {
     call();
     let before = sent(conn);
     let mut times: Vec<Duration> = (0..n)
@@ -118,12 +166,9 @@ fn row(what: &str, conn: &mut redis::Connection, n: usize, mut call: impl FnMut(
         .collect();
     let bytes = (sent(conn) - before) / n as u64;
     times.sort();
-    let ms = |d: Duration| format!("{:.2} ms", d.as_secs_f64() * 1_000.0);
-    println!(
-        "{what:<44} {n:>6} {:>10} {:>10} {bytes:>14}",
-        ms(times[n / 2]),
-        ms(times[n - 1])
-    );
+    let ms = |d: Duration| d.as_secs_f64() * 1e3;
+    let cells = [ms(times[n / 2]).into(), ms(times[n - 1]).into()];
+    table.row(what, cells.into_iter().chain([bytes.into(), n.into()]));
 }
 
 /// Bytes that Redis has sent so far.

@@ -1,14 +1,17 @@
-//! Ten minutes of a recording in memory: opened, analysed beside a pass that only looks for the peak, and
-//! made a WAV file of.
+//! Ten minutes of a recording in memory: opened, analysed beside a pass that only looks for the peak and
+//! beside ffmpeg, and made a WAV file of. ffmpeg is a process, whose start counts, and measures
+//! loudness (`ebur128`) and levels (`volumedetect`), without clipping, silence and DC offset.
 //!
 //! `cargo bench -p audiox-benches --bench sound`
 
 use std::hint::black_box;
 use std::io::Read;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use audiox_benches::measured::{Measured, run};
 use audiox_core::format::{Channels, Endian, PcmFormat, SampleFormat, SampleRate, StreamFormat};
 use audiox_io::PcmCoding;
 use audiox_io::analysis::{Analyser, Spectrogram, scan};
@@ -16,7 +19,7 @@ use audiox_io::guess::guess;
 use audiox_io::sound::{DecodeOpus, PcmWish, Sound, open};
 use audiox_io::wav::{HEADER_LEN, WavBytes, header};
 use bytes::Bytes;
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 
 const MONO: StreamFormat = StreamFormat::new(SampleRate::HZ_48000, Channels::MONO);
 const SECONDS: u32 = 600;
@@ -100,12 +103,22 @@ fn naive(bytes: &Bytes) -> f32 {
     peak
 }
 
+/// The same file analysed by ffmpeg.
+fn by_ffmpeg(file: &Path) {
+    let done = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostats", "-threads", "1", "-i"])
+        .arg(file)
+        .args(["-af", "ebur128,volumedetect", "-f", "null", "-"])
+        .status();
+    assert!(done.is_ok_and(|d| d.success()), "ffmpeg failed");
+}
+
 fn ten_minutes(c: &mut Criterion) {
     for (name, bytes) in [("PCM", wav()), ("Opus in WebM", webm())] {
         let mut group = c.benchmark_group(format!("10 minutes of {name}"));
         group
             .sample_size(10)
-            .measurement_time(Duration::from_secs(8));
+            .measurement_time(Duration::from_secs(3));
         group.bench_function("open", |b| b.iter(|| opened(black_box(&bytes)).kind));
         group.bench_function("first bytes of a WAV file", |b| {
             b.iter(|| {
@@ -118,6 +131,10 @@ fn ten_minutes(c: &mut Criterion) {
         });
         group.bench_function("peak only", |b| b.iter(|| naive(black_box(&bytes))));
         group.bench_function("analysis", |b| b.iter(|| analysed(black_box(&bytes))));
+        let folder = tempfile::tempdir().expect("room for files");
+        let file = folder.path().join("recording");
+        std::fs::write(&file, &bytes).expect("room for a file");
+        group.bench_function("ffmpeg", |b| b.iter(|| by_ffmpeg(black_box(&file))));
         group.bench_function("spectrogram", |b| b.iter(|| pictured(black_box(&bytes))));
         group.bench_function("all of a WAV file", |b| {
             b.iter(|| {
@@ -154,5 +171,92 @@ fn guessing(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, ten_minutes, guessing);
-criterion_main!(benches);
+const TABLES: &[Measured<'_>] = &[
+    Measured {
+        id: "sound",
+        label: "ten minutes",
+        columns: &["WAV", "Opus in WebM"],
+        unit: "ms",
+        per: 1.0,
+        digits: 2,
+        rows: &[
+            (
+                "open, told what it is and how long",
+                &["10 minutes of PCM/open", "10 minutes of Opus in WebM/open"],
+            ),
+            (
+                "first bytes of a WAV file of it",
+                &[
+                    "10 minutes of PCM/first bytes of a WAV file",
+                    "10 minutes of Opus in WebM/first bytes of a WAV file",
+                ],
+            ),
+            (
+                "peak only",
+                &[
+                    "10 minutes of PCM/peak only",
+                    "10 minutes of Opus in WebM/peak only",
+                ],
+            ),
+            (
+                "analysis",
+                &[
+                    "10 minutes of PCM/analysis",
+                    "10 minutes of Opus in WebM/analysis",
+                ],
+            ),
+            (
+                "analysis by ffmpeg, a process",
+                &[
+                    "10 minutes of PCM/ffmpeg",
+                    "10 minutes of Opus in WebM/ffmpeg",
+                ],
+            ),
+            (
+                "spectrogram",
+                &[
+                    "10 minutes of PCM/spectrogram",
+                    "10 minutes of Opus in WebM/spectrogram",
+                ],
+            ),
+            (
+                "all of a WAV file of it",
+                &[
+                    "10 minutes of PCM/all of a WAV file",
+                    "10 minutes of Opus in WebM/all of a WAV file",
+                ],
+            ),
+        ],
+        note: "",
+    },
+    Measured {
+        id: "guess",
+        label: "without a header",
+        columns: &["audiox"],
+        unit: "ms",
+        per: 1.0,
+        digits: 2,
+        rows: &[
+            (
+                "guess what ten minutes of PCM are",
+                &["PCM without a header/guess"],
+            ),
+            (
+                "guess what 100 MB of noise are",
+                &["PCM without a header/guess 100 MB of noise"],
+            ),
+            (
+                "refuse 100 MB of noise that begin as WebM",
+                &["PCM without a header/refuse 100 MB of noise that begins as WebM"],
+            ),
+        ],
+        note: "",
+    },
+];
+
+fn main() {
+    run(TABLES, |c| {
+        ten_minutes(c);
+        guessing(c);
+    });
+}

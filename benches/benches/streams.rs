@@ -4,7 +4,6 @@
 //!
 //! Not a criterion bench: what matters is the tail and the drift over half a minute, not a mean
 //! cost. `--quick` takes 3 s instead of 33 s for each run; `AUDIOX_BENCH_SECONDS` any other time.
-#![allow(clippy::print_stdout, reason = "the tables are its output")]
 
 #[path = "streams/judge.rs"]
 mod judge;
@@ -14,6 +13,7 @@ use std::process::Command;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
+use audiox_benches::table::{Cell, Table, is_quick, progress};
 use audiox_core::format::{Channels, SampleFormat, SampleRate, StreamFormat};
 use audiox_core::source::{Sink, Source};
 use audiox_io::wav::{WavSink, WavSource};
@@ -29,7 +29,7 @@ fn main() {
         judge::judge(Duration::from_nanos(nanos.parse().expect("nanoseconds")));
         return;
     }
-    let quick = std::env::args().any(|a| a == "--quick" || a == "--test");
+    let quick = is_quick();
     let seconds = match std::env::var("AUDIOX_BENCH_SECONDS") {
         Ok(s) => s
             .parse()
@@ -38,78 +38,94 @@ fn main() {
         Err(_) => 33,
     };
     let dir = tempfile::tempdir().expect("there is room for a file");
-    let path = dir.path().join("numbered.wav");
-    write_numbered(&path, SampleRate::HZ_44100, PTIME, seconds);
-    println!("{PTIME:?} packets of 16-bit mono at 44100 Hz, {seconds} s each\n");
-    many(&path, dir.path());
+    many(dir.path(), seconds);
     shortest(dir.path(), seconds.min(5));
 }
 
 /// The ways of sending, side by side for each number of streams.
-fn many(path: &Path, dir: &Path) {
+fn many(dir: &Path, seconds: usize) {
     let python = dir.join("sleepy.py");
     std::fs::write(&python, include_str!("streams/sleepy.py")).expect("there is room");
-    let mut rows = Vec::new();
-    println!("as the receiver sees it:");
-    println!(
-        "{:>7} {:<17}{:>9}{:>13}{:>11}{:>13}{:>12}{:>12}{:>12}{:>8}",
-        "streams",
-        "way",
-        "packets",
-        "interval ms",
-        "slope ppm",
-        "last late ms",
-        "int. p99 ms",
-        "int. max ms",
-        "firsts ms",
-        "CPU %"
-    );
+    // What falls behind without end need not do so for as long.
+    let (path, short) = (dir.join("numbered.wav"), dir.join("shorter.wav"));
+    let shorter = seconds.min(10);
+    write_numbered(&path, SampleRate::HZ_44100, PTIME, seconds);
+    write_numbered(&short, SampleRate::HZ_44100, PTIME, shorter);
+
+    let mut ours = Table::new("streams", "streams")
+        .text("priority")
+        .number("drift", "frames", 0)
+        .number("slope", "ppm", 2)
+        .number("p50", "µs", 0)
+        .number("p99", "µs", 0)
+        .number("max", "µs", 0)
+        .number("first", "µs", 0)
+        .number("late", "", 0)
+        .number("CPU", "% of a core", 1);
+    ours.note(format!(
+        "{PTIME:?} packets of 16-bit mono at 44 100 Hz, {seconds} s each"
+    ));
+    let mut seen = Table::new("streams-received", "streams")
+        .text("way")
+        .number("behind at the end", "ms", 2)
+        .number("slope", "ppm", 1)
+        .number("mean interval", "ms", 5)
+        .number("off by, p99", "ms", 3)
+        .number("max", "ms", 1)
+        .number("first packets within", "ms", 2)
+        .number("CPU", "% of a core", 1);
+    seen.note(format!(
+        "as the receiver sees it; ours for {seconds} s, the others for {shorter} s"
+    ));
     for streams in COUNTS {
-        for (name, priority, scheme) in [
-            ("audiox raw", Priority::Ordinary, "udp"),
-            ("audiox real time", Priority::Realtime, "udp"),
+        for (name, priority) in [
+            ("real time (default)", Priority::Realtime),
+            ("ordinary", Priority::Ordinary),
         ] {
+            progress(&format!("{streams} streams, {name}"));
             let judge = Judge::start(PTIME);
-            let (report, cpu) = audiox(path, streams, judge.port, PTIME, priority, scheme);
-            print_verdict(streams, name, &judge.verdict(), Some(cpu));
-            rows.push((streams, name, report, cpu));
+            let (report, cpu) = audiox(&path, streams, judge.port, PTIME, priority, "udp");
+            receiver_row(
+                &mut seen,
+                streams,
+                &format!("audiox, {name}"),
+                &judge.verdict(),
+                Some(cpu),
+            );
+            report_row(&mut ours, streams, name, &report, cpu);
         }
+        progress(&format!("{streams} streams, sleeping after each send"));
         let judge = Judge::start(PTIME);
-        let cpu = sleepy(path, streams, judge.port);
-        print_verdict(streams, "sleep, Rust", &judge.verdict(), Some(cpu));
+        let cpu = sleepy(&short, streams, judge.port);
+        receiver_row(
+            &mut seen,
+            streams,
+            "sleep, Rust",
+            &judge.verdict(),
+            Some(cpu),
+        );
         let judge = Judge::start(PTIME);
-        match sleepy_python(&python, path, streams, judge.port) {
-            Some(cpu) => print_verdict(streams, "sleep, Python", &judge.verdict(), cpu),
-            None => println!("{streams:>7} sleep, Python: python3 does not run here"),
-        }
+        let cpu = sleepy_python(&python, &short, streams, judge.port);
+        let cpu = cpu.expect("python3: scripts/bootstrap.sh bench installs it");
+        receiver_row(&mut seen, streams, "sleep, Python", &judge.verdict(), cpu);
     }
-    println!("\nas audiox sees it (worst stream):");
-    println!(
-        "{:>7} {:<17}{:>7}{:>11}{:>15}{:>9}{:>9}{:>9}{:>11}{:>6}{:>8}",
-        "streams",
-        "way",
-        "drift",
-        "slope ppm",
-        "interval ms",
-        "p50 µs",
-        "p99 µs",
-        "max µs",
-        "firsts µs",
-        "late",
-        "CPU %"
-    );
-    for (streams, name, report, cpu) in &rows {
-        print_report(*streams, name, report, *cpu);
-    }
+    ours.finish();
+    seen.finish();
 }
 
 /// One stream of ever shorter packets.
 fn shortest(dir: &Path, seconds: usize) {
-    println!("\none stream of ever shorter packets, 16-bit mono at 48000 Hz, {seconds} s each:");
-    println!(
-        "{:>9}{:>10}{:>10}{:>7}{:>9}{:>9}{:>9}{:>8}",
-        "ptime ms", "packets", "received", "late", "p50 µs", "p99 µs", "max µs", "CPU %"
-    );
+    let mut table = Table::new("short-packets", "packets of, ms")
+        .number("sent", "", 0)
+        .number("received", "", 0)
+        .number("late", "", 0)
+        .number("p50", "µs", 0)
+        .number("p99", "µs", 0)
+        .number("max", "µs", 0)
+        .number("CPU", "% of a core", 1);
+    table.note(format!(
+        "16-bit mono at 48 000 Hz, ordinary priority, {seconds} s each"
+    ));
     for micros in [10_000, 5_000, 2_500, 1_000, 500, 250, 125] {
         let ptime = Duration::from_micros(micros);
         let path = dir.join("short.wav");
@@ -118,21 +134,21 @@ fn shortest(dir: &Path, seconds: usize) {
         let (report, cpu) = audiox(&path, 1, judge.port, ptime, Priority::Ordinary, "udp");
         let seen = judge.verdict();
         let s = &report.streams[0].schedule;
-        println!(
-            "{:>9}{:>10}{:>10}{:>7}{:>9}{:>9}{:>9}{cpu:>8.1}",
-            ptime.as_secs_f64() * 1e3,
-            s.count,
-            seen.packets,
-            s.late,
-            s.p50.as_micros(),
-            s.p99.as_micros(),
-            s.max.as_micros(),
+        let us = |d: Duration| Cell::from(d.as_secs_f64() * 1e6);
+        table.row(
+            (ptime.as_secs_f64() * 1e3).to_string(),
+            [
+                s.count.into(),
+                seen.packets.into(),
+                s.late.into(),
+                us(s.p50),
+                us(s.p99),
+                us(s.max),
+                cpu.into(),
+            ],
         );
     }
-    println!(
-        "\nloopback shows neither fragmentation (its MTU is 64 KiB; audiox never sends more than\n\
-         1472 bytes by itself) nor loss, queueing and jitter of a real network, nor a driver's cost"
-    );
+    table.finish();
 }
 
 fn audiox(
@@ -244,37 +260,44 @@ fn write_numbered(path: &Path, rate: SampleRate, ptime: Duration, seconds: usize
     sink.finish().expect("there is room");
 }
 
-fn print_verdict(streams: usize, name: &str, v: &Verdict, cpu: Option<f64>) {
-    let ms = |nanos: u64| nanos as f64 / 1e6;
-    println!(
-        "{streams:>7} {name:<17}{:>9}{:>13.5}{:>11.2}{:>13.3}{:>12.3}{:>12.3}{:>12.3}{:>8}",
-        v.packets,
-        v.mean_interval / 1e6,
-        v.worst_slope_ppm,
-        v.behind as f64 / 1e6,
-        ms(v.interval_p99),
-        ms(v.interval_max),
-        ms(v.first_spread),
-        cpu.map_or_else(|| "?".to_owned(), |c| format!("{c:.1}")),
+fn receiver_row(table: &mut Table, streams: usize, name: &str, v: &Verdict, cpu: Option<f64>) {
+    let ms = |nanos: u64| Cell::from(nanos as f64 / 1e6);
+    table.row(
+        streams.to_string(),
+        [
+            name.into(),
+            (v.behind as f64 / 1e6).into(),
+            v.worst_slope_ppm.into(),
+            (v.mean_interval / 1e6).into(),
+            ms(v.interval_p99),
+            ms(v.interval_max),
+            ms(v.first_spread),
+            cpu.into(),
+        ],
     );
 }
 
-fn print_report(streams: usize, name: &str, report: &StreamerReport, cpu: f64) {
+/// The worst stream, by its own clock.
+fn report_row(table: &mut Table, streams: usize, name: &str, report: &StreamerReport, cpu: f64) {
     let schedules: Vec<_> = report.streams.iter().map(|s| s.schedule).collect();
     let worst = |f: fn(&audiox_core::stats::ScheduleSummary) -> f64| {
         let all = schedules.iter().map(f);
-        all.fold(0.0, |w: f64, x| if x.abs() > w.abs() { x } else { w })
+        let worst = all.fold(0.0, |w: f64, x| if x.abs() > w.abs() { x } else { w });
+        Cell::from(worst)
     };
-    let mean = schedules.iter().filter_map(|s| s.mean_interval_nanos);
-    println!(
-        "{streams:>7} {name:<17}{:>7}{:>11.3}{:>15.6}{:>9.0}{:>9.0}{:>9.0}{:>11.0}{:>6}{cpu:>8.1}",
-        worst(|s| s.drift_frames.unwrap_or(0) as f64),
-        worst(|s| s.slope_ppm.unwrap_or(0.0)),
-        mean.sum::<f64>() / streams as f64 / 1e6,
-        worst(|s| s.p50.as_secs_f64() * 1e6),
-        worst(|s| s.p99.as_secs_f64() * 1e6),
-        worst(|s| s.max.as_secs_f64() * 1e6),
-        report.first_packet_spread.unwrap_or_default().as_secs_f64() * 1e6,
-        schedules.iter().map(|s| s.late).sum::<u64>(),
+    let first = report.first_packet_spread.unwrap_or_default();
+    table.row(
+        streams.to_string(),
+        [
+            name.into(),
+            worst(|s| s.drift_frames.unwrap_or(0) as f64),
+            worst(|s| s.slope_ppm.unwrap_or(0.0)),
+            worst(|s| s.p50.as_secs_f64() * 1e6),
+            worst(|s| s.p99.as_secs_f64() * 1e6),
+            worst(|s| s.max.as_secs_f64() * 1e6),
+            (first.as_secs_f64() * 1e6).into(),
+            schedules.iter().map(|s| s.late).sum::<u64>().into(),
+            cpu.into(),
+        ],
     );
 }

@@ -10,10 +10,11 @@
 
 use std::hint::black_box;
 
+use audiox_benches::measured::{Measured, run};
 use audiox_benches::rtp::{CSRCS, ELEMENTS, EXTENSION, PROFILE, full, payload, plain};
 use audiox_core::packet::rtp::RtpPacket;
 use bytes::Bytes;
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 use rtp::header::{Extension, Header};
 use rtp_types::RtpPacketBuilder;
 use webrtc_util::marshal::Marshal;
@@ -133,5 +134,60 @@ fn webrtc_header(is_full: bool) -> Header {
     }
 }
 
-criterion_group!(benches, write);
-criterion_main!(benches);
+const TABLES: &[Measured<'_>] = &[Measured {
+    id: "write",
+    label: "write",
+    columns: &["plain", "full"],
+    unit: "ns",
+    per: 1.0,
+    digits: 2,
+    rows: &[
+        (
+            "audiox, header (an encoder writes the payload behind it)",
+            &[
+                "write plain/audiox header",
+                "write csrc and extension/audiox header",
+            ],
+        ),
+        (
+            "webrtc-rs `Header::marshal_to`",
+            &[
+                "write plain/webrtc-rs header",
+                "write csrc and extension/webrtc-rs header",
+            ],
+        ),
+        (
+            "audiox, packet with copied payload",
+            &[
+                "write plain/audiox packet",
+                "write csrc and extension/audiox packet",
+            ],
+        ),
+        (
+            "webrtc-rs `Packet::marshal_to`",
+            &[
+                "write plain/webrtc-rs packet",
+                "write csrc and extension/webrtc-rs packet",
+            ],
+        ),
+        (
+            "rtp-types builder, made for each packet",
+            &[
+                "write plain/rtp-types packet",
+                "write csrc and extension/rtp-types packet",
+            ],
+        ),
+        (
+            "rtp-types builder, made once, nothing changed",
+            &[
+                "write plain/rtp-types packet, built before",
+                "write csrc and extension/rtp-types packet, built before",
+            ],
+        ),
+    ],
+    note: "",
+}];
+
+fn main() {
+    run(TABLES, write);
+}

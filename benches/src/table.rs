@@ -36,6 +36,12 @@ pub fn is_test() -> bool {
     std::env::args().any(|a| a == "--test")
 }
 
+/// One line that tells whoever waits how far a long bench has come.
+#[allow(clippy::print_stderr, reason = "standard output has the tables")]
+pub fn progress(done: &str) {
+    eprintln!("  … {done}");
+}
+
 /// One value of a row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]

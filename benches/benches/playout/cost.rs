@@ -3,6 +3,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use audiox_benches::measured::Measured;
 use audiox_core::format::{Channels, SampleRate, StreamFormat};
 use audiox_core::playout::{DriftCorrection, PlayoutConfig};
 use criterion::Criterion;
@@ -23,16 +24,21 @@ fn subjects(decode: bool) -> Vec<(&'static str, Box<dyn Engine>)> {
         decode,
     };
     let meter = Default::default();
-    let ours = |drift| {
-        let config = PlayoutConfig {
-            drift,
-            ..PlayoutConfig::default()
-        };
-        Box::new(Ours::new(stream, &config, &meter))
+    let ours = |config: &PlayoutConfig| Box::new(Ours::new(stream, config, &meter));
+    let drift = |drift| PlayoutConfig {
+        drift,
+        ..PlayoutConfig::default()
     };
     vec![
-        ("audiox", ours(DriftCorrection::Ignore)),
-        ("audiox, drift corrected", ours(DriftCorrection::Resample)),
+        ("audiox", ours(&drift(DriftCorrection::Ignore))),
+        (
+            "audiox, drift corrected",
+            ours(&drift(DriftCorrection::Resample)),
+        ),
+        (
+            "audiox, exact",
+            ours(&PlayoutConfig::exact(Duration::from_millis(20))),
+        ),
         (
             "queue",
             Box::new(Fifo::new(
@@ -86,3 +92,58 @@ pub(crate) fn all(c: &mut Criterion) {
     }
     group.finish();
 }
+
+pub(crate) const TABLES: &[Measured<'_>] = &[Measured {
+    id: "playout-cost",
+    label: "10 ms of stereo at 48 kHz",
+    columns: &["nothing to decode", "L16"],
+    unit: "ns",
+    per: 1.0,
+    digits: 2,
+    rows: &[
+        (
+            "audiox, insert + pull",
+            &[
+                "playout/10 ms stereo, null decoder/insert + pull, audiox",
+                "playout/10 ms stereo, L16/insert + pull, audiox",
+            ],
+        ),
+        (
+            "audiox, insert + pull, drift measured",
+            &[
+                "playout/10 ms stereo, null decoder/insert + pull, audiox, drift corrected",
+                "playout/10 ms stereo, L16/insert + pull, audiox, drift corrected",
+            ],
+        ),
+        (
+            "audiox, insert + pull, `PlayoutConfig::exact`",
+            &[
+                "playout/10 ms stereo, null decoder/insert + pull, audiox, exact",
+                "playout/10 ms stereo, L16/insert + pull, audiox, exact",
+            ],
+        ),
+        (
+            "queue, insert + pull",
+            &[
+                "playout/10 ms stereo, null decoder/insert + pull, queue",
+                "playout/10 ms stereo, L16/insert + pull, queue",
+            ],
+        ),
+        (
+            "audiox, insert alone",
+            &["playout/10 ms stereo, null decoder/insert, audiox", ""],
+        ),
+        (
+            "audiox, insert alone, drift measured",
+            &[
+                "playout/10 ms stereo, null decoder/insert, audiox, drift corrected",
+                "",
+            ],
+        ),
+        (
+            "queue, insert alone",
+            &["playout/10 ms stereo, null decoder/insert, queue", ""],
+        ),
+    ],
+    note: "",
+}];

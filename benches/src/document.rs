@@ -1,0 +1,164 @@
+//! BENCHMARKS.md: prose by hand, with regions that the report fills.
+
+use crate::taken::Taken;
+
+const END: &str = "<!-- end -->";
+
+/// The ID that a line opens a region for.
+fn opens(line: &str) -> Option<&str> {
+    line.trim()
+        .strip_prefix("<!-- table:")?
+        .strip_suffix("-->")
+        .map(str::trim)
+}
+
+/// What stands between a pair of markers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Region<'a> {
+    /// Of its table.
+    pub id: &'a str,
+    /// Without the markers.
+    pub text: String,
+}
+
+/// The regions of a document, in order.
+pub fn regions(document: &str) -> Result<Vec<Region<'_>>, String> {
+    let mut all: Vec<Region<'_>> = Vec::new();
+    let mut open: Option<Region<'_>> = None;
+    for (number, line) in document.lines().enumerate() {
+        let number = number + 1;
+        match (opens(line), &mut open) {
+            (Some(id), Some(before)) => {
+                return Err(format!(
+                    "line {number}: table {id} begins before {END} of table {}",
+                    before.id
+                ));
+            }
+            (Some(id), None) if all.iter().any(|r| r.id == id) => {
+                return Err(format!("line {number}: table {id} stands here again"));
+            }
+            (Some(id), None) => {
+                let text = String::new();
+                open = Some(Region { id, text });
+            }
+            (None, _) if line.trim() == END => {
+                let region = open.take();
+                all.push(region.ok_or_else(|| format!("line {number}: {END} without a table"))?);
+            }
+            (None, Some(region)) => {
+                region.text += line;
+                region.text.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    match open {
+        Some(region) => Err(format!("table {} has no {END}", region.id)),
+        None => Ok(all),
+    }
+}
+
+/// The document with each region replaced by its table. A region without a result, unless those
+/// are to be `kept`, and a result without a region are refused by name.
+pub fn filled(document: &str, results: &[Taken], keep: bool) -> Result<String, String> {
+    let regions = regions(document)?;
+    let result = |id: &str| results.iter().find(|r| r.table.id == id);
+    let list = |what: &str, ids: Vec<&str>| match ids.as_slice() {
+        [] => Ok(()),
+        ids => Err(format!("{what}: {}", ids.join(", "))),
+    };
+    let homeless = results.iter().map(|r| r.table.id.as_str());
+    list(
+        "results without a region (remove their files if the tables are gone)",
+        homeless
+            .filter(|id| regions.iter().all(|r| r.id != *id))
+            .collect(),
+    )?;
+    let empty = regions.iter().map(|r| r.id);
+    list(
+        "regions without a result (run their benches, or leave them as they are with --keep)",
+        empty.filter(|id| !keep && result(id).is_none()).collect(),
+    )?;
+
+    let mut out = String::new();
+    let mut replacing = false;
+    for line in document.split_inclusive('\n') {
+        if line.trim() == END {
+            replacing = false;
+        }
+        if !replacing {
+            out += line;
+        }
+        if let Some(taken) = opens(line).and_then(result) {
+            replacing = true;
+            out += &format!("{}\n{}\n", taken.table.markdown(), taken.line());
+        }
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Table;
+
+    const DOCUMENT: &str = "Prose.\n\n<!-- table: pacing -->\n\nold\n<!-- end -->\n\nMore.\n\
+        <!-- table: relay -->\n| a |\n<!-- end -->\n";
+
+    fn taken(id: &str) -> Taken {
+        let mut table = Table::new(id, "way").number("p50", "µs", 0);
+        table.row("audiox", [30.into()]);
+        table.note("2 runs");
+        Taken::by(table, false, "cargo bench".to_owned())
+    }
+
+    #[test]
+    fn regions_are_replaced_and_prose_stays() {
+        let results = [taken("relay"), taken("pacing")];
+        let out = filled(DOCUMENT, &results, false).expect("all is there");
+        assert!(out.starts_with("Prose.\n\n<!-- table: pacing -->\n| way | p50, µs |\n"));
+        assert!(out.contains("| audiox | 30 |\n\n<sub>2 runs.<br>"));
+        assert!(
+            out.contains("`cargo bench`</sub>\n<!-- end -->\n\nMore.\n<!-- table: relay -->\n")
+        );
+        assert!(!out.contains("old"));
+        // Again, it is the same.
+        assert_eq!(filled(&out, &results, false), Ok(out));
+    }
+
+    #[test]
+    fn a_region_without_a_result_is_refused_or_left() {
+        let results = [taken("pacing")];
+        let error = filled(DOCUMENT, &results, false).expect_err("relay is missing");
+        assert!(error.starts_with("regions without a result") && error.ends_with(": relay"));
+        let out = filled(DOCUMENT, &results, true).expect("it is left");
+        assert!(out.ends_with("<!-- table: relay -->\n| a |\n<!-- end -->\n"));
+    }
+
+    #[test]
+    fn a_result_without_a_region_is_refused() {
+        let results = [taken("pacing"), taken("relay"), taken("other")];
+        for keep in [false, true] {
+            let error = filled(DOCUMENT, &results, keep).expect_err("nobody asked for it");
+            assert!(error.starts_with("results without a region") && error.ends_with(": other"));
+        }
+    }
+
+    #[test]
+    fn markers_must_be_in_order() {
+        for (document, complaint) in [
+            ("<!-- table: a -->\n", "table a has no <!-- end -->"),
+            ("x\n<!-- end -->\n", "line 2: <!-- end --> without a table"),
+            (
+                "<!-- table: a -->\n<!-- table: b -->\n",
+                "line 2: table b begins before <!-- end --> of table a",
+            ),
+            (
+                "<!-- table: a -->\n<!-- end -->\n<!-- table: a -->\n",
+                "line 3: table a stands here again",
+            ),
+        ] {
+            assert_eq!(regions(document), Err(complaint.to_owned()));
+        }
+    }
+}
