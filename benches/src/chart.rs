@@ -193,12 +193,19 @@ pub fn lines(title: &str, x: &Axis, y: &Axis, all: &[Line]) -> String {
                 wide(label),
                 LEFT + width,
             );
-            svg.text("s", at.0, at.1, label);
+            let colour = COLOURS[line.colour % COLOURS.len()];
+            let label = escaped(label);
+            let _ = writeln!(
+                svg.0,
+                "<text style=\"fill:{colour}\" x=\"{:.1}\" y=\"{:.1}\">{label}</text>",
+                at.0, at.1
+            );
         }
     }
     for (n, line) in named.iter().enumerate() {
         let (left, at) = (LEFT + width + 12.0, TOP + 8.0 + n as f64 * 19.0);
-        let points = vec![(0.0, 0.0, String::new()), (1.0, 0.0, String::new())];
+        let ends: &[f64] = if line.joined { &[0.0, 1.0] } else { &[0.7] };
+        let points = ends.iter().map(|x| (*x, 0.0, String::new())).collect();
         let sample = Line {
             points,
             ..(*line).clone()

@@ -1,6 +1,12 @@
 //! BENCHMARKS.md: prose by hand, with regions that the report fills.
 
+use crate::printed::parse;
+use crate::promises::promised;
+use crate::table::Table;
 use crate::taken::Taken;
+
+/// Made of all others.
+const PROMISED: &str = "promised";
 
 const END: &str = "<!-- end -->";
 
@@ -58,6 +64,37 @@ pub fn regions(document: &str) -> Result<Vec<Region<'_>>, String> {
     }
 }
 
+/// The table that stands in a region now.
+pub fn table_of(regions: &[Region<'_>], id: &str) -> Result<Table, String> {
+    let region = regions.iter().find(|r| r.id == id);
+    let region = region.ok_or_else(|| format!("there is no table {id}"))?;
+    parse(id, &region.text)
+}
+
+/// The document with the last table made of the others.
+pub fn concluded(document: &str) -> Result<String, String> {
+    let text = promised(&regions(document)?)?.markdown();
+    replaced(document, |id| (id == PROMISED).then(|| text.clone()))
+        .ok_or_else(|| format!("there is no table {PROMISED}"))
+}
+
+/// The document with other texts in regions; `None` where there is nothing to be replaced.
+fn replaced(document: &str, text: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let mut out = String::new();
+    let (mut inside, mut any) = (false, false);
+    for line in document.split_inclusive('\n') {
+        inside &= line.trim() != END;
+        if !inside {
+            out += line;
+        }
+        if let Some(text) = opens(line).and_then(&text) {
+            (inside, any) = (true, true);
+            out += &text;
+        }
+    }
+    any.then_some(out)
+}
+
 /// The document with each region replaced by its table. A region without a result, unless those
 /// are to be `kept`, and a result without a region are refused by name.
 pub fn filled(document: &str, results: &[Taken], keep: bool) -> Result<String, String> {
@@ -74,27 +111,14 @@ pub fn filled(document: &str, results: &[Taken], keep: bool) -> Result<String, S
             .filter(|id| regions.iter().all(|r| r.id != *id))
             .collect(),
     )?;
-    let empty = regions.iter().map(|r| r.id);
+    let empty = regions.iter().map(|r| r.id).filter(|id| *id != PROMISED);
     list(
         "regions without a result (run their benches, or leave them as they are with --keep)",
         empty.filter(|id| !keep && result(id).is_none()).collect(),
     )?;
 
-    let mut out = String::new();
-    let mut replacing = false;
-    for line in document.split_inclusive('\n') {
-        if line.trim() == END {
-            replacing = false;
-        }
-        if !replacing {
-            out += line;
-        }
-        if let Some(taken) = opens(line).and_then(result) {
-            replacing = true;
-            out += &format!("{}\n{}\n", taken.table.markdown(), taken.line());
-        }
-    }
-    Ok(out)
+    let text = |id: &str| result(id).map(|t| format!("{}\n{}\n", t.table.markdown(), t.line()));
+    Ok(replaced(document, text).unwrap_or_else(|| document.to_owned()))
 }
 
 #[cfg(test)]
@@ -141,6 +165,23 @@ mod tests {
         for keep in [false, true] {
             let error = filled(DOCUMENT, &results, keep).expect_err("nobody asked for it");
             assert!(error.starts_with("results without a region") && error.ends_with(": other"));
+        }
+    }
+
+    #[test]
+    fn the_repositorys_document_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../BENCHMARKS.md");
+        let document = std::fs::read_to_string(path).expect("it is there");
+        assert_eq!(concluded(&document).as_deref(), Ok(document.as_str()));
+        let regions = regions(&document).expect("its markers are in order");
+        let plots = crate::plots::all(&regions).expect("its tables have what plots show");
+        for (name, svg) in plots {
+            let path = format!("{}/plots/{name}", env!("CARGO_MANIFEST_DIR"));
+            let drawn = std::fs::read_to_string(path).expect("it is there");
+            assert!(
+                drawn == svg,
+                "{name} is not drawn from the tables: run the report"
+            );
         }
     }
 

@@ -5,6 +5,7 @@ pub mod document;
 pub mod measured;
 pub mod plots;
 pub mod printed;
+pub mod promises;
 pub mod rtp;
 pub mod table;
 pub mod taken;

@@ -1,8 +1,8 @@
 //! Which plots there are, and what of the document's tables each of them shows.
 
 use crate::chart::{Axis, Bar, Line, bars, lines};
-use crate::document::Region;
-use crate::printed::{number, parse};
+use crate::document::{Region, table_of};
+use crate::printed::number;
 use crate::table::{Cell, Row, Table};
 
 /// The plots that can be drawn from a document's regions, by name of their file. One whose table is
@@ -33,15 +33,12 @@ struct Tables<'a>(&'a [Region<'a>]);
 
 impl Tables<'_> {
     fn get(&self, id: &str) -> Result<Table, String> {
-        let region = self.0.iter().find(|r| r.id == id);
-        let region =
-            region.ok_or_else(|| format!("a plot needs table {id}, which is not there"))?;
-        parse(id, &region.text)
+        table_of(self.0, id)
     }
 }
 
 /// The number in a column whose heading begins like this; with several, the one counted.
-fn value(table: &Table, row: &Row, heading: &str, nth: usize) -> Result<f64, String> {
+pub(crate) fn value(table: &Table, row: &Row, heading: &str, nth: usize) -> Result<f64, String> {
     let columns = table.columns.iter().enumerate();
     let mut fitting = columns.filter(|(_, c)| c.name.starts_with(heading));
     let cell = fitting.nth(nth).map(|(i, _)| &row.cells[i]);
@@ -169,7 +166,7 @@ fn scattered(
     let x = Axis::new("mean delay, ms", 0.0, longest * 1.15);
     let y = Axis::new(
         "not received or too late, % of the time",
-        0.0,
+        highest * -0.08,
         highest * 1.15,
     );
     Ok(lines(title, &x, &y, &all))

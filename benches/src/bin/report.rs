@@ -12,7 +12,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
-use audiox_benches::document::{filled, regions};
+use audiox_benches::document::{concluded, filled, regions};
 use audiox_benches::taken::{Taken, directory, root, target};
 use audiox_benches::{plots, printed};
 
@@ -54,7 +54,7 @@ fn report(quick: bool, keep: bool) -> Result<(), String> {
     let source = root().join("BENCHMARKS.md");
     let document = fs::read_to_string(&source).map_err(|e| format!("{}: {e}", source.display()))?;
     let results = Taken::load_all(&directory(quick))?;
-    let mut text = filled(&document, &results, keep)?;
+    let mut text = concluded(&filled(&document, &results, keep)?)?;
     // Rough figures go elsewhere: what is published is measured in full.
     let (path, folder) = match quick {
         true => (
