@@ -64,6 +64,12 @@ pub fn regions(document: &str) -> Result<Vec<Region<'_>>, String> {
     }
 }
 
+/// Whether a region that exists has anything in it.
+pub fn is_filled(regions: &[Region<'_>], id: &str) -> bool {
+    let region = regions.iter().find(|r| r.id == id);
+    region.is_none_or(|r| !r.text.trim().is_empty())
+}
+
 /// The table that stands in a region now.
 pub fn table_of(regions: &[Region<'_>], id: &str) -> Result<Table, String> {
     let region = regions.iter().find(|r| r.id == id);

@@ -47,8 +47,8 @@ pub fn run(tables: &[Measured<'_>], benches: impl FnOnce(&mut Criterion)) {
 /// command line has the last word.
 pub fn criterion() -> Criterion {
     Criterion::default()
-        .warm_up_time(Duration::from_millis(400))
-        .measurement_time(Duration::from_secs(1))
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_millis(800))
         .sample_size(50)
         .without_plots()
         .configure_from_args()

@@ -1,7 +1,7 @@
 //! Which plots there are, and what of the document's tables each of them shows.
 
 use crate::chart::{Axis, Bar, Line, bars, lines};
-use crate::document::{Region, table_of};
+use crate::document::{Region, is_filled, table_of};
 use crate::printed::number;
 use crate::table::{Cell, Row, Table};
 
@@ -9,24 +9,30 @@ use crate::table::{Cell, Row, Table};
 /// there but lacks a column or row is an error; the names are in [`NAMES`].
 pub fn all(regions: &[Region<'_>]) -> Result<Vec<(&'static str, String)>, String> {
     let tables = Tables(regions);
-    Ok(vec![
+    let mut all = vec![
         (NAMES[0], fec(&tables)?),
         (NAMES[1], relay(&tables)?),
         (NAMES[2], playout(&tables)?),
         (NAMES[3], gstreamer(&tables)?),
         (NAMES[4], pacing(&tables)?),
         (NAMES[5], peers(&tables)?),
-    ])
+    ];
+    // A bench that is new has a region before it has figures.
+    if is_filled(regions, "latency-spread") {
+        all.push((NAMES[6], latency(&tables)?));
+    }
+    Ok(all)
 }
 
 /// Files below `benches/plots`.
-pub const NAMES: [&str; 6] = [
+pub const NAMES: [&str; 7] = [
     "fec.svg",
     "relay.svg",
     "playout.svg",
     "gstreamer.svg",
     "pacing.svg",
     "peers.svg",
+    "latency.svg",
 ];
 
 struct Tables<'a>(&'a [Region<'a>]);
@@ -121,6 +127,59 @@ fn relay(tables: &Tables<'_>) -> Result<String, String> {
     let y = Axis::new("from sending to having, ms", 1.0, 1_000.0).log();
     Ok(lines(
         "Relay: how long a packet takes to everybody",
+        &x,
+        &y,
+        &all,
+    ))
+}
+
+/// Rows of the spread of delays that are shown, by how they begin: ours, then the others.
+const SPREAD: [&str; 6] = [
+    "audiox interactive, L16",
+    "audiox balanced, L16",
+    "audiox interactive, opus",
+    "GStreamer, L16",
+    "GStreamer, opus",
+    "ffmpeg, L16",
+];
+
+/// From microphone to speaker: how many bursts came within how long.
+fn latency(tables: &Tables<'_>) -> Result<String, String> {
+    let table = tables.get("latency-spread")?;
+    let mut all = Vec::new();
+    let (mut least, mut most) = (f64::INFINITY, 0f64);
+    for (colour, begins) in SPREAD.iter().enumerate() {
+        let row = table.rows.iter().find(|r| r.label.starts_with(begins));
+        // A peer with which nothing works has no row.
+        let Some(row) = row else { continue };
+        let mut points = Vec::new();
+        for (column, cell) in table.columns.iter().zip(&row.cells) {
+            let share = number(&column.name).unwrap_or(0.0);
+            let Cell::Text(delay) = cell else { continue };
+            let delay = number(delay).ok_or_else(|| format!("{}: {delay}?", row.label))?;
+            least = least.min(delay);
+            // The very last ones would make the axis long and the rest short.
+            if share <= 99.0 {
+                most = most.max(delay);
+                points.push((delay, share, String::new()));
+            }
+        }
+        all.push(Line {
+            name: row.label.clone(),
+            colour,
+            dashed: colour > 2,
+            joined: true,
+            points,
+        });
+    }
+    let x = Axis::new(
+        "from microphone to speaker, ms",
+        (least * 0.9).floor(),
+        most * 1.05,
+    );
+    let y = Axis::new("bursts that came within, %", 0.0, 100.0);
+    Ok(lines(
+        "Microphone to speaker, beside GStreamer and ffmpeg",
         &x,
         &y,
         &all,
