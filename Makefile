@@ -32,8 +32,8 @@ instructions: ## instructions of hot operations, counted by valgrind, beside the
 fuzz: ## every fuzz target for FUZZ_SECONDS (60) seconds
 	@scripts/fuzz.sh
 
-interop: ## the full matrix against ffmpeg and GStreamer; `make test` runs its short form
-	@scripts/long.sh interop
+interop: ## the full matrix against foreign programs, and a table of it; `make test` runs its short form
+	@scripts/interop.sh
 
 soak: ## the long runs; `make test` runs their short forms
 	@scripts/long.sh soak

@@ -4,9 +4,10 @@
 #
 #   base   make, a linker for Rust, cmake and a C compiler for libopus, ALSA's headers for sound
 #          devices, certificates for the crate registry
-#   test   base + cargo-nextest, ffmpeg and GStreamer (peers of the interop tests), PulseAudio
-#          (virtual sound devices), grpcio for Python (a device of the gRPC server), Chromium,
-#          Node.js and playwright-core (tests of the pages), Redis (servers, Sentinels, clusters)
+#   test   base + cargo-nextest, ffmpeg, GStreamer, sox and opus-tools (peers of the interop
+#          tests), PulseAudio (a peer, and virtual sound devices), grpcio for Python (a device of
+#          the gRPC server), Chromium, Node.js and playwright-core (tests of the pages), Redis
+#          (servers, Sentinels, clusters)
 #   bench  base + the peers that benches have beside them, PulseAudio (virtual sound devices),
 #          Redis
 #   lint   base + rustfmt, clippy, a C++ compiler (the fuzz targets must build)
@@ -48,6 +49,8 @@ want_peers() {
     want_gst gstreamer1.0-plugins-base audioconvert
     want_gst gstreamer1.0-plugins-good rtpL16depay
     want_gst gstreamer1.0-plugins-bad rtpsink
+    want sox sox
+    want opus-tools opusdec
 }
 
 # A sound server of the tests' own, and ALSA's way to it.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use audiox::core::format::{Channels, SampleFormat, SampleRate, StreamFormat};
 use audiox::core::playout::{PlayoutConfig, Profile};
+use audiox::net::udp::Interface;
 use audiox::net::{AddressRange, AllowList, Endpoint};
 use audiox::sink_from_str;
 use audiox::udp::node::Listen;
@@ -61,6 +62,9 @@ pub(super) struct PlayArgs {
     #[arg(long, value_name = "N", default_value = "16", help_heading = "Playout")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     max_streams: u16,
+    /// Interface for multicast: a name, an index or an IPv4 address
+    #[arg(long, value_name = "INTERFACE", help_heading = "Playout")]
+    iface: Option<String>,
     /// Take in what comes from these addresses and ranges alone, as 192.168.2.0/24
     #[arg(
         long,
@@ -94,6 +98,12 @@ impl PlayArgs {
         for url in &self.from {
             let endpoint: Endpoint = url.parse().map_err(audiox::Error::from)?;
             listen.extend(Listen::from_endpoint(&endpoint)?);
+        }
+        // A description names the group, not where this machine joins it.
+        if let Some(interface) = &self.iface {
+            for one in &mut listen {
+                one.socket.interface = Interface::from(interface.as_str());
+            }
         }
         let playout = match self.latency {
             Some(latency) => PlayoutConfig::fixed(latency),

@@ -148,17 +148,22 @@ impl RecvArgs {
             self.apply(&mut endpoint)?;
             listen.extend(Listen::from_endpoint(&endpoint)?);
         }
+        // A description names the group, not where this machine joins it.
+        if let Some(interface) = &self.iface {
+            for one in &mut listen {
+                one.socket.interface = Interface::from(interface.as_str());
+            }
+        }
         Ok(listen)
     }
 
     /// Options win over the URL's keys.
     fn apply(&self, endpoint: &mut Endpoint) -> Result<(), Failure> {
-        let at = match endpoint {
+        match endpoint {
             Endpoint::Udp(udp) => {
                 udp.format = self.format.or(udp.format);
                 udp.rate = self.rate.or(udp.rate);
                 udp.channels = self.channels.or(udp.channels);
-                &mut udp.at
             }
             Endpoint::Rtp(rtp) => {
                 if self.format.is_some() {
@@ -169,12 +174,8 @@ impl RecvArgs {
                 }
                 rtp.rate = self.rate.or(rtp.rate);
                 rtp.channels = self.channels.or(rtp.channels);
-                &mut rtp.at
             }
             Endpoint::Sdp(path) => return self.refuse_what_it_says(path),
-        };
-        if let Some(interface) = &self.iface {
-            at.options.interface = Interface::from(interface.as_str());
         }
         Ok(())
     }
@@ -184,7 +185,6 @@ impl RecvArgs {
             ("--format", self.format.is_some()),
             ("--rate", self.rate.is_some()),
             ("--channels", self.channels.is_some()),
-            ("--iface", self.iface.is_some()),
         ];
         match given.into_iter().find(|(_, given)| *given) {
             Some((option, _)) => Err(Failure::Usage(format!(

@@ -139,6 +139,20 @@ fn values_that_cannot_be() {
 }
 
 #[test]
+fn a_group_of_a_description_is_joined_where_it_is_said() {
+    let folder = Folder::new();
+    let sdp = folder.at("group.sdp");
+    let text = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 239.69.1.1/1\r\nt=0 0\r\n\
+                m=audio 5004 RTP/AVP 96\r\na=rtpmap:96 L24/48000/2\r\n";
+    std::fs::write(&sdp, text).unwrap();
+    for command in ["recv", "play"] {
+        let args = [command, &sdp, "--to", "null:", "--duration", "1s"];
+        let told = audiox(&[&args[..], &["--iface", "no-such-card0"]].concat());
+        told.fails(1, "no-such-card0");
+    }
+}
+
+#[test]
 fn ports_and_formats_that_cannot_be_received() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let url = format!("udp://{}", taken.local_addr().unwrap());

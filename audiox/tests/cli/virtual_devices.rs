@@ -126,7 +126,8 @@ impl VirtualDevices {
         self.pactl(&all).unwrap();
     }
 
-    fn pactl(&self, args: &[&str]) -> Option<String> {
+    /// What the server's own tool says; `None` where it fails.
+    pub(crate) fn pactl(&self, args: &[&str]) -> Option<String> {
         let done = Command::new("pactl")
             .args(args)
             .envs(self.env())

@@ -1,67 +1,81 @@
-//! Ogg Opus files of others read here, and ours read by others.
+//! Compressed files of others read here, and ours read by others.
+
+use std::process::Command;
 
 use crate::peer::{gst, program};
+use crate::program::ran;
 use crate::sound::{self, LEAST_SECONDS, Likeness, SECONDS, least_snr};
 use crate::support::{Folder, audiox};
-
-fn check(path: &str, channels: usize, what: &str) {
-    let heard = Likeness::of(path, channels);
-    assert!(heard.seconds >= LEAST_SECONDS, "{what}: {}", heard.seconds);
-    assert!(heard.snr >= least_snr(channels), "{what}: {}", heard.snr);
-}
-
-fn run(command: &mut std::process::Command) {
-    let out = command.output().unwrap();
-    assert!(
-        out.status.success(),
-        "{command:?}: {}",
-        String::from_utf8_lossy(&out.stderr)
-    );
-}
+use crate::table::{Way, passed};
 
 #[test]
-fn files_of_others_are_read_as_they_are_meant() {
+fn ogg_files_of_others_are_read_as_they_are_meant() {
     for channels in [1, 2] {
         let folder = Folder::new();
         let source = sound::file(&folder, 48_000, channels, SECONDS);
-        let (theirs, heard) = (folder.at("theirs.opus"), folder.at("heard.wav"));
-        let pipeline = format!(
-            "filesrc location={source} ! wavparse ! audioconvert ! opusenc bitrate=128000 ! oggmux \
-             ! filesink location={theirs}"
-        );
-        let ffmpeg = ["-v", "error", "-y", "-i", &source, "-b:a", "128k", &theirs];
-        for (name, mut command) in [
-            ("GStreamer", gst(&pipeline)),
-            ("ffmpeg", {
-                let mut command = program("ffmpeg");
-                command.args(ffmpeg);
-                command
-            }),
+        let heard = folder.at("heard.wav");
+        for (peer, codec) in [
+            ("GStreamer", "Opus"),
+            ("ffmpeg", "Opus"),
+            ("opus-tools", "Opus"),
+            ("sox", "Vorbis"),
         ] {
-            run(&mut command);
+            let theirs = folder.at(&format!("{peer}.ogg"));
+            ran(&mut match peer {
+                "GStreamer" => gst(&format!(
+                    "filesrc location={source} ! wavparse ! audioconvert ! \
+                     opusenc bitrate=128000 ! oggmux ! filesink location={theirs}"
+                )),
+                "ffmpeg" => {
+                    let args = ["-i", &source, "-c:a", "libopus", "-b:a", "128k", &theirs];
+                    with("ffmpeg", &[&["-v", "error"][..], &args].concat())
+                }
+                "sox" => with("sox", &[&source, "-C", "8", &theirs]),
+                _ => with(
+                    "opusenc",
+                    &["--quiet", "--bitrate", "128", &source, &theirs],
+                ),
+            });
             audiox(&["send", &theirs, "--to", &heard]).clean();
-            check(&heard, channels, name);
+            check(&heard, (codec, peer, Way::ToUs), channels);
         }
     }
 }
 
 #[test]
-fn our_files_are_read_by_others() {
+fn our_ogg_files_are_read_by_others() {
     for channels in [1, 2] {
         let folder = Folder::new();
         let source = sound::file(&folder, 48_000, channels, SECONDS);
         let (ours, heard) = (folder.at("ours.opus"), folder.at("heard.wav"));
         audiox(&["send", &source, "--to", &ours, "--bitrate", "128000"]).clean();
-        let pipeline = format!(
-            "filesrc location={ours} ! oggdemux ! opusdec ! audioconvert \
-             ! audio/x-raw,format=S16LE,rate=48000,channels={channels} ! wavenc \
-             ! filesink location={heard}"
-        );
-        run(&mut gst(&pipeline));
-        check(&heard, channels, "GStreamer");
-        let mut ffmpeg = program("ffmpeg");
-        ffmpeg.args(["-v", "error", "-y", "-i", &ours, &heard]);
-        run(&mut ffmpeg);
-        check(&heard, channels, "ffmpeg");
+        for peer in ["GStreamer", "ffmpeg", "opus-tools"] {
+            ran(&mut match peer {
+                "GStreamer" => gst(&format!(
+                    "filesrc location={ours} ! oggdemux ! opusdec ! audioconvert \
+                     ! audio/x-raw,format=S16LE,rate=48000,channels={channels} ! wavenc \
+                     ! filesink location={heard}"
+                )),
+                "ffmpeg" => with("ffmpeg", &["-v", "error", "-y", "-i", &ours, &heard]),
+                _ => with("opusdec", &["--quiet", "--force-wav", &ours, &heard]),
+            });
+            check(&heard, ("Opus", peer, Way::FromUs), channels);
+        }
     }
+}
+
+fn with(name: &str, args: &[&str]) -> Command {
+    let mut command = program(name);
+    command.args(args);
+    command
+}
+
+fn check(path: &str, (codec, peer, way): (&str, &str, Way), channels: usize) {
+    let heard = Likeness::of(path, channels);
+    let what = format!("{peer} {way:?}, {channels} ch: {heard:?}");
+    assert!(heard.seconds >= LEAST_SECONDS, "{what}");
+    assert!(heard.unlike < 0.03, "{what}");
+    assert!(heard.snr >= least_snr(channels), "{what}");
+    let how = format!("file, 48000 Hz, {channels} ch");
+    passed(codec, peer, way, &how, &format!("{:.0} dB", heard.snr));
 }

@@ -1,11 +1,12 @@
 //! Lost packets asked for and sent again between GStreamer and us (RFC 4585, RFC 4588), over a
 //! relay that loses some.
 
-use crate::ffmpeg::announced;
-use crate::peer::{Peer, gst, wait_bound};
+use crate::peer::{Peer, gst};
+use crate::program::send_to_bound;
 use crate::relay::Relay;
 use crate::sound::{self, Likeness};
 use crate::support::{Folder, Running, free_ports};
+use crate::table::{Way, passed};
 
 /// Its payload type map, as its elements take it.
 const TYPES: &str = "payload-type-map=application/x-rtp-pt-map,96=(uint)117";
@@ -17,7 +18,6 @@ fn gstreamer_asks_and_we_send_again() {
     let (there, to) = (free_ports(), folder.at("heard.wav"));
     let relay = Relay::start(there, None, LOSS, 117);
     let url = format!("rtp://127.0.0.1:{}?codec=opus&ptime=10&nack=on", relay.port);
-    let (sender, ..) = announced(&folder, &source, &url);
     let pipeline = format!(
         "rtpsession name=session rtp-profile=avpf bandwidth=1000000 rtcp-min-interval=20000000 \
          udpsrc address=127.0.0.1 port={there} caps={CAPS} ! session.recv_rtp_sink \
@@ -32,7 +32,7 @@ fn gstreamer_asks_and_we_send_again() {
         relay.port + 1
     );
     let receiver = Peer::start(gst(&pipeline).env("GST_DEBUG", "rtp*:2"));
-    wait_bound(there);
+    let sender = send_to_bound(there, &source, &url);
     let told = sender.wait().clean().summary();
     std::thread::sleep(std::time::Duration::from_millis(1_000));
     let said = receiver.interrupt();
@@ -49,6 +49,7 @@ fn gstreamer_asks_and_we_send_again() {
     // Opus takes the signal for speech while losses are reported.
     assert!(heard.seconds > 2.7 && heard.unlike < 0.03, "{what}");
     assert!(heard.snr > 8.0, "{what}");
+    tell(Way::FromUs, passed.again, passed.lost, heard);
 }
 
 #[test]
@@ -107,6 +108,14 @@ fn we_ask_and_gstreamer_sends_again() {
         !said.contains("invalid") && !said.contains("ERROR"),
         "{what}"
     );
+    tell(Way::ToUs, again, passed.lost, heard);
+}
+
+fn tell(way: Way, again: u64, lost: u64, heard: Likeness) {
+    let (snr, unlike) = (heard.snr, heard.unlike * 100.0);
+    let how = format!("48000 Hz, 2 ch, 10 ms, {LOSS} % lost, asked for again");
+    let came = format!("{again} sent again of {lost} lost, {snr:.0} dB, {unlike:.0} % unlike");
+    passed("Opus", "GStreamer", way, &how, &came);
 }
 
 const CAPS: &str = "application/x-rtp,media=audio,clock-rate=48000,encoding-name=OPUS,payload=96";

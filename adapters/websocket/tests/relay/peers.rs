@@ -95,6 +95,14 @@ fn numbered(frames: usize) -> Vec<u8> {
     sent
 }
 
+/// Frames to send; in the long form those of a quarter of a minute.
+fn frames(short: usize) -> usize {
+    match std::env::var_os("AUDIOX_LONG") {
+        Some(_) => 12 * short,
+        None => short,
+    }
+}
+
 fn send(server: &Server, id: &StreamId, sent: &[u8]) {
     for part in sent.chunks(PACKET) {
         server.post(id, part);
@@ -106,7 +114,7 @@ fn send(server: &Server, id: &StreamId, sent: &[u8]) {
 fn python_clients_hear_live_and_stored_audio_byte_for_byte() {
     let server = Server::start();
     let id = server.create("");
-    let sent = numbered(53_248);
+    let sent = numbered(frames(53_248));
     let all = ["polling,websocket", "websocket", "polling"];
     let listeners: Vec<_> = all
         .iter()
@@ -134,7 +142,7 @@ fn python_clients_hear_live_and_stored_audio_byte_for_byte() {
 fn the_browsers_client_hears_the_same() {
     let server = Server::start();
     let id = server.create("");
-    let sent = pcm(0, 30_720);
+    let sent = pcm(0, frames(30_720));
     let listeners = ["polling,websocket", "websocket", "polling"]
         .map(|t| Listener::start(node(), &server, id.as_str(), t, sent.len()).joined());
     send(&server, &id, &sent);
