@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 #[path = "support/counting.rs"]
+#[allow(dead_code, reason = "long runs use the rest")]
 mod counting;
 
 #[path = "no_alloc/engine.rs"]

@@ -131,6 +131,16 @@ struct Session {
     used: Instant,
 }
 
+/// Whether what is sent to `to` comes to a socket of this machine that is bound to `own`.
+fn reaches(to: SocketAddr, own: SocketAddr) -> bool {
+    let (there, here) = (to.ip().to_canonical(), own.ip().to_canonical());
+    let any_address = here.is_unspecified()
+        && !there.is_multicast()
+        // Only this machine's own addresses can be bound.
+        && std::net::UdpSocket::bind((there, 0)).is_ok();
+    to.port() == own.port() && (there == here || there.is_unspecified() || any_address)
+}
+
 /// The two flows, as indices.
 const RTP: usize = 0;
 const RTCP: usize = 1;
@@ -139,8 +149,8 @@ impl LinkRelay {
     /// Opens the listening sockets.
     ///
     /// # Errors
-    /// A link's configuration is impossible, an address cannot be bound, or there is no route to
-    /// the destination.
+    /// A link's configuration is impossible, an address cannot be bound, there is no route to
+    /// the destination, or the destination is this link.
     pub fn open(config: RelayConfig) -> Result<Self, UdpError> {
         if !(1..=MAX_SESSIONS).contains(&config.max_sessions) {
             return Err(ConfigError::new(
@@ -159,8 +169,17 @@ impl LinkRelay {
         let upstream = relaying(UdpSocketConfig::sender(config.to));
         // A dry run, to fail here rather than at the first datagram.
         open(&upstream, config.rtcp)?;
+        let front = open(&relaying(config.listen), config.rtcp)?;
+        let own = [front.rtp.local_addr(), front.control().local_addr()];
+        if own
+            .iter()
+            .any(|own| reaches(config.to, *own) || reaches(to_rtcp, *own))
+        {
+            let allowed = "the link listens there itself, and datagrams would go round and round";
+            return Err(ConfigError::new("to", config.to, allowed).into());
+        }
         Ok(Self {
-            front: open(&relaying(config.listen), config.rtcp)?,
+            front,
             upstream,
             to: [config.to, to_rtcp],
             rtcp: config.rtcp,

@@ -59,7 +59,9 @@ impl Error {
             Self::Endpoint(e) | Self::Udp(audiox_udp::Error::Endpoint(e)) => is_usage(e),
             Self::Udp(e) => matches!(
                 e,
-                audiox_udp::Error::Config(_) | audiox_udp::Error::StartPassed { .. }
+                audiox_udp::Error::Config(_)
+                    | audiox_udp::Error::Net(audiox_net::udp::UdpError::Config(_))
+                    | audiox_udp::Error::StartPassed { .. }
             ),
             #[cfg(feature = "devices")]
             Self::Device(e) => e.is_usage(),
@@ -91,6 +93,8 @@ mod tests {
         let wrong: ConfigError = ConfigError::new("ptime", "0 ms", "above 0");
         assert!(Error::from(wrong.clone()).is_usage());
         assert!(Error::from(audiox_udp::Error::from(wrong)).is_usage());
+        let net = audiox_net::udp::UdpError::from(ConfigError::new("to", 1, "above 1"));
+        assert!(Error::from(audiox_udp::Error::from(net)).is_usage());
         let url = "udp://host:1?colour=red".parse::<audiox_net::Endpoint>();
         assert!(Error::from(url.unwrap_err()).is_usage());
         let full = SinkError::Io {

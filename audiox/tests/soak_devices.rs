@@ -58,28 +58,28 @@ fn a_microphone_is_heard_through_a_network_that_loses() {
     stopped(voice);
 
     // Seconds of packets, and of each a fiftieth lost.
-    // Some of what was captured before the stream began, where that took its time; of a device that
-    // fell silent, what it then handed over at once.
-    let overflowed = sent["devices"][0]["frames_overflowed"].as_u64();
-    assert!(overflowed < Some(48_000 + seconds * 480), "{sent}");
+    // Some of what was captured before the stream began, where that took its time.
+    let overflowed = sent["devices"][0]["frames_overflowed"].as_u64().unwrap();
+    assert!(overflowed < 24_000 + seconds * 48, "{sent}");
     let there = &passed["there"];
     let (handled, lost) = (there["handled"].as_u64(), there["lost"].as_u64());
     let (handled, lost) = (handled.unwrap(), lost.unwrap());
-    assert!(handled > seconds * 190, "{passed}");
-    assert!(lost > handled / 200 && lost < handled / 10, "{passed}");
+    // The link handles reports as well.
+    assert!(handled > seconds * 196, "{passed}");
+    assert!(lost > handled / 100 && lost < handled / 25, "{passed}");
 
     // One stream from the first to the last second, whose holes were filled.
     let streams = played["streams"].as_array().unwrap();
     assert_eq!(streams.len(), 1, "{played}");
     let received = streams[0]["packets_received"].as_u64().unwrap();
-    // The link handles reports as well.
-    assert!(received + lost >= handled * 19 / 20, "{played} {passed}");
+    assert!(received + lost >= handled * 49 / 50, "{played} {passed}");
     let made_up = streams[0]["concealed_samples"].as_u64().unwrap();
     let delay = streams[0]["latency_ms"]["jitter_buffer"].as_f64().unwrap();
     println!("{handled} packets, {lost} lost, {made_up} frames made up, delay {delay} ms");
-    assert!(delay < 500.0, "{played}");
+    assert!(delay < 300.0, "{played}");
     let frames = seconds * 48_000;
-    assert!(made_up < frames / 10, "{played}");
+    // What is lost and, where the machine is busy, as much again.
+    assert!(made_up < frames / 25, "{played}");
 
     let heard = heard(&recorded);
     // What is cut out is what the sound server put in for callbacks that came late.
@@ -89,11 +89,9 @@ fn a_microphone_is_heard_through_a_network_that_loses() {
         heard.tone.len()
     );
     let again = |told: &Value| told["devices"][0]["reopened"].as_u64().unwrap();
-    println!(
-        "the microphone was opened again {} times, the speaker {}",
-        again(&sent),
-        again(&played)
-    );
+    println!("{overflowed} frames of the microphone overflowed");
+    // Neither falls silent for a second.
+    assert_eq!((again(&sent), again(&played)), (0, 0), "{sent} {played}");
     let (frequency, odd) = periods(&heard.tone, 440.0);
     println!("{frequency} Hz, {odd} periods of another length");
     assert!((frequency - 440.0).abs() < 0.5, "{frequency}");

@@ -4,6 +4,7 @@
 //! notes when it has it. Both are in this process, so both moments are of one clock.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use audiox_core::store::StreamId;
@@ -40,6 +41,8 @@ pub struct LoadConfig {
     pub transport: Transport,
     /// How long it is sent to.
     pub duration: Duration,
+    /// Set, it ends packets at once; what was measured until then is reported.
+    pub stop: Arc<AtomicBool>,
     /// Bytes of a packet, 16 or more; 2 048, as the original's sender posts.
     pub packet: usize,
     /// Time between packets; 1 024 frames at 44.1 kHz.
@@ -48,12 +51,13 @@ pub struct LoadConfig {
 
 impl LoadConfig {
     /// The original's stream, for ten seconds.
-    pub const fn new(relay: RelayUrl, listeners: usize, transport: Transport) -> Self {
+    pub fn new(relay: RelayUrl, listeners: usize, transport: Transport) -> Self {
         Self {
             relay,
             listeners,
             transport,
             duration: Duration::from_secs(10),
+            stop: Arc::default(),
             packet: 2_048,
             every: Duration::from_nanos(23_219_955),
         }
@@ -241,7 +245,8 @@ async fn send(
     let mut packet = vec![0; config.packet.max(16)];
     loop {
         let due = start + config.every.mul_f64(sent as f64);
-        if due.duration_since(start) >= config.duration {
+        let stopped = config.stop.load(Ordering::Relaxed);
+        if stopped || due.duration_since(start) >= config.duration {
             return Ok((sent, late));
         }
         late += u64::from(due.elapsed() > config.every);

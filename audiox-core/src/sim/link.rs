@@ -158,6 +158,22 @@ impl Link {
         })
     }
 
+    /// From now on the link is this one: another route, other traffic beside. What is under way
+    /// arrives as it would have, and may be overtaken; counts and numbers go on.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); the link then stays as it was.
+    pub fn set_config(&mut self, config: LinkConfig) -> Result<(), ConfigError> {
+        let old = std::mem::replace(self, Self::new(config)?);
+        self.flights = old.flights;
+        self.pool = old.pool;
+        self.out = old.out;
+        self.entered = old.entered;
+        self.newest_out = old.newest_out;
+        self.stats = old.stats;
+        Ok(())
+    }
+
     /// Sends `datagram` into the link. `tag` comes out with it: a port, a destination.
     pub fn handle(&mut self, now: Instant, tag: usize, datagram: &[u8]) -> Fate {
         let number = self.stats.handled;

@@ -35,7 +35,7 @@ use self::builder::Setup;
 use self::redundancy::Redundancy;
 use super::clock::SkewedClock;
 use super::digest::Digest;
-use super::link::Link;
+use super::link::{Link, LinkConfig};
 use super::probe::{Probe, ProbeReader, ProbeTotals, Span};
 use super::rng::Pcg32;
 use super::tone::{ClickDetector, Tone};
@@ -250,6 +250,23 @@ impl Pair {
         }
     }
 
+    /// From now on the ways there and back are these ([`Link::set_config`]); their seeds are drawn
+    /// from the run's.
+    ///
+    /// # Errors
+    /// A value out of range; the links then stay as they were.
+    pub fn set_links(
+        &mut self,
+        mut there: LinkConfig,
+        mut back: LinkConfig,
+    ) -> Result<(), ConfigError> {
+        there.seed = self.rng.next_u64();
+        back.seed = self.rng.next_u64();
+        back.validate()?;
+        self.forward.set_config(there)?;
+        self.back.set_config(back)
+    }
+
     /// The sender says goodbye and stops for good.
     pub fn finish_sender(&mut self) {
         self.sender.finish();
@@ -296,6 +313,11 @@ impl Pair {
         let playout = self.receiver.playout_mut();
         playout.set_trace(Some(input));
         (playout.trace_head(), output)
+    }
+
+    /// What was played last: a quantum, interleaved.
+    pub fn heard(&self) -> &[f32] {
+        &self.out
     }
 
     /// The receiver, for its details.

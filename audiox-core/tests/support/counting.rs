@@ -33,6 +33,11 @@ pub(crate) fn assert_no_alloc<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
+/// Bytes that this thread has asked for and not given back.
+pub(crate) fn live_bytes() -> i64 {
+    LIVE.get()
+}
+
 struct Counting;
 
 // The one place with `unsafe` in these tests: the trait demands it. Every call goes to the
@@ -41,21 +46,25 @@ struct Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(1, 0);
+        hold(layout.size() as i64);
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count(1, 0);
+        hold(layout.size() as i64);
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         count(1, 1);
+        hold(new_size as i64 - layout.size() as i64);
         unsafe { System.realloc(ptr, layout, new_size) }
     }
 
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
         count(0, 1);
+        hold(-(layout.size() as i64));
         unsafe { System.dealloc(ptr, layout) }
     }
 }
@@ -68,9 +77,14 @@ fn count(allocations: u64, frees: u64) {
     });
 }
 
+fn hold(bytes: i64) {
+    LIVE.set(LIVE.get() + bytes);
+}
+
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 thread_local! {
     static COUNTS: Cell<Counts> = const { Cell::new(Counts { allocations: 0, frees: 0 }) };
+    static LIVE: Cell<i64> = const { Cell::new(0) };
 }

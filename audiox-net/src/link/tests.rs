@@ -232,3 +232,26 @@ fn what_cannot_be_is_refused_at_the_start() {
     let at = taken.local_addr().unwrap();
     assert!(open(&|c| c.listen.bind = at).contains(&at.port().to_string()));
 }
+
+#[test]
+fn a_link_to_itself_is_refused() {
+    let any = std::net::Ipv4Addr::UNSPECIFIED;
+    for listen in [std::net::Ipv4Addr::LOCALHOST, any] {
+        // A port that is free, as is the next one.
+        let port = loop {
+            let free = socket().local_addr().unwrap().port();
+            if free < u16::MAX && UdpSocket::bind((listen, free + 1)).is_ok() {
+                break free;
+            }
+        };
+        for (to, refused) in [(port, true), (port + 1, true), (port + 2, false)] {
+            let to = SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, to));
+            let config = RelayConfig::new((listen, port).into(), to, LinkConfig::default());
+            let told = LinkRelay::open(config)
+                .map(|_| ())
+                .map_err(|e| e.to_string());
+            let round = told.as_ref().is_err_and(|e| e.contains("round and round"));
+            assert_eq!(round, refused, "{listen} to {to}: {told:?}");
+        }
+    }
+}

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::failure::Failure;
+use super::interrupt::Interrupt;
 use super::output::Output;
 use super::value;
 
@@ -55,6 +56,7 @@ enum How {
 
 pub(super) fn run(args: BenchArgs, mut output: Output) -> Result<(), Failure> {
     let What::Relay(args) = args.what;
+    let interrupt = Interrupt::install()?;
     super::files::raise_limit(args.listeners as u64 * 2 + 512);
     let own = match &args.relay {
         Some(_) => None,
@@ -73,6 +75,7 @@ pub(super) fn run(args: BenchArgs, mut output: Output) -> Result<(), Failure> {
     };
     let config = LoadConfig {
         duration: args.duration,
+        stop: interrupt.flag(),
         ..LoadConfig::new(target.connect.relay, args.listeners, transport)
     };
     output.go_live();

@@ -50,6 +50,9 @@ pub(super) struct DeviceServerArgs {
     /// The longest sound that is kept encoded, at 30 MB an hour
     #[arg(long, value_name = "TIME", value_parser = value::duration, default_value = "1h")]
     longest: Duration,
+    /// A live sound from which nothing comes for so long has failed; it may be played again
+    #[arg(long, value_name = "TIME", value_parser = value::duration, default_value = "10s")]
+    stall: Duration,
     /// Devices known at once; of more, those that have been away for longest are forgotten
     #[arg(long, value_name = "N", default_value_t = DeviceLimits::default().devices)]
     #[arg(alias = "devices")]
@@ -90,6 +93,7 @@ pub(super) fn run(args: DeviceServerArgs, mut output: Output) -> Result<(), Fail
         sounds: settings.sounds,
         opener: Arc::new(NamedSounds::new(folder.map(Path::to_owned))),
         longest: args.longest,
+        stall: args.stall,
         ..LibraryConfig::new(audiox::codecs())
     };
     let config = ServerConfig {
@@ -177,6 +181,7 @@ fn figures(now: &HubSnapshot) -> serde_json::Value {
         "known": now.devices.len(),
         "packets": now.devices.iter().map(|d| d.packets).sum::<u64>(),
         "stalls": now.devices.iter().map(|d| d.stalls).sum::<u64>(),
+        "stalled_sounds": now.sounds.iter().map(|s| s.stalls).sum::<u64>(),
         "latest_ms": now.devices.iter().map(|d| d.latest_ms).fold(0.0, f64::max),
     })
 }

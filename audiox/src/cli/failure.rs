@@ -22,6 +22,16 @@ impl Failure {
         Self::Failed(format!("{what}: {source}"))
     }
 
+    /// A password was given as a part of a URL.
+    #[cfg(feature = "redis")]
+    pub(super) fn password_in_arguments() -> Self {
+        Self::Usage(
+            "a password among the arguments is seen by everybody on this machine: put it into \
+             REDIS_PASSWORD"
+                .to_owned(),
+        )
+    }
+
     /// What is wrong, in words.
     #[cfg(feature = "grpc")]
     pub(super) fn words(&self) -> &str {

@@ -29,6 +29,12 @@ impl Interrupt {
         Ok(Self(asked))
     }
 
+    /// What is set then, for those who look by themselves.
+    #[cfg(feature = "relay")]
+    pub(super) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+
     /// Whether it was asked for.
     pub(super) fn requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)

@@ -36,9 +36,10 @@ pub(super) struct PlayerArgs {
     #[arg(long, value_name = "TIME", value_parser = value::duration)]
     duration: Option<Duration>,
 
-    /// Where Redis is: redis://[USER[:PASSWORD]@]HOST[:PORT][/DB], rediss:// by TLS,
+    /// Where Redis is: redis://[USER@]HOST[:PORT][/DB], rediss:// by TLS,
     /// redis+sentinel://HOST,HOST/SERVICE, redis+cluster://HOST,HOST. By default what the
-    /// environment says: REDIS_HOST, REDIS_PORT, REDIS_PASSWORD, REDIS_DB
+    /// environment says: REDIS_HOST, REDIS_PORT, REDIS_DB. A password is taken from
+    /// REDIS_PASSWORD alone
     #[arg(long, value_name = "URL", help_heading = "Sessions")]
     redis_url: Option<String>,
     /// Trust the authorities in this PEM file, by rediss://
@@ -129,6 +130,9 @@ fn options(args: &PlayerArgs) -> Result<PlayerOptions, Failure> {
         _ if args.demo => Sessions::Demo,
         Some(url) => {
             let target = RedisTarget::parse(url).map_err(config)?;
+            if target.has_password() {
+                return Err(Failure::password_in_arguments());
+            }
             Sessions::Redis(with_ca(target.with_secrets(variable), args))
         }
         None => {

@@ -107,6 +107,50 @@ fn a_stream_from_the_network_is_a_sound() {
 
 #[cfg(feature = "relay")]
 #[test]
+fn a_relays_stream_that_stalls_ends_for_who_plays_it_and_is_heard_once_it_goes_on() {
+    use std::io::Write;
+
+    let folder = Folder::new();
+    let (_relay, url) = super::relay::relay(&folder);
+    let args = ["send", "-", "--rate=48000", "--to", &url, "--json"];
+    let mut sending = Running::start_with(&args, std::process::Stdio::piped());
+    let mut pipe = sending.input();
+    let second = [0x12u8, 0x10].repeat(48_000);
+    pipe.write_all(&second).unwrap();
+    let stream = sending.event("stream");
+    sending.drain();
+    let stream = stream["url"].as_str().unwrap();
+    let config = format!("[sounds]\nhall = '{stream}'\n[[modes]]\nsound = 'hall'\n");
+    std::fs::write(folder.path("devices.toml"), config).unwrap();
+    let file = folder.at("devices.toml");
+    let (server, ports) = server(&["--http=off", "--stall=2s", "--config", &file]);
+    let url = format!("http://127.0.0.1:{}", ports[0]);
+    let steps = "until connected, play, until start, until end, play, until start, stop, until end";
+    let args = ["device", "--server", &url, "--json", "--do", steps];
+    let mut device = Running::start(&args);
+    // Speaks until it is heard, and falls silent without an end.
+    let speaking = std::thread::spawn(move || {
+        for _ in 0..3 {
+            pipe.write_all(&second).unwrap();
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        pipe
+    });
+    device.wait_for("\"begun\":true");
+    device.wait_for("\"begun\":false");
+    device.drain();
+    let mut pipe = speaking.join().unwrap();
+    while !device.has_ended() {
+        pipe.write_all(&[0x12u8, 0x10].repeat(4_800)).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(device.wait().code, 0);
+    drop(pipe);
+    assert!(stopped(server)["stalled_sounds"].as_u64() >= Some(1));
+}
+
+#[cfg(feature = "relay")]
+#[test]
 fn a_relays_stream_is_a_sound_and_ends_with_it() {
     let folder = Folder::new();
     let (_relay, url) = super::relay::relay(&folder);

@@ -117,3 +117,11 @@ fn a_perfect_link_changes_nothing_for_raw_streams() {
     assert!(data(&heard) == samples);
     assert_eq!(link.wait().clean().summary()["there"]["delivered"], 50);
 }
+
+#[test]
+fn a_link_to_itself_is_told() {
+    let port = crate::support::free_ports();
+    let listen = format!("udp://:{port}");
+    let to = format!("127.0.0.1:{port}");
+    audiox(&["link", "--listen", &listen, "--to", &to]).fails(2, "round and round");
+}

@@ -197,6 +197,10 @@ fn what_cannot_be_is_told_in_a_line() {
         (vec!["--listen=0.0.0.0:0", "--demo"], "--open"),
         (vec!["--redis-url=http://localhost"], "redis://"),
         (
+            vec!["--redis-url=redis://:geheim@localhost"],
+            "REDIS_PASSWORD",
+        ),
+        (
             vec!["--demo", "--redis-url=redis://localhost"],
             "--redis-url",
         ),
@@ -208,7 +212,9 @@ fn what_cannot_be_is_told_in_a_line() {
         ),
     ] {
         let args: Vec<&str> = ["player"].into_iter().chain(args).collect();
-        audiox(&args).fails(2, says);
+        let refused = audiox(&args);
+        refused.fails(2, says);
+        assert!(!refused.err.contains("geheim"));
     }
 }
 

@@ -149,6 +149,12 @@ impl Running {
         Self::start_in(env, &[args, &["--json"]].concat()).listens()
     }
 
+    /// The process' id.
+    #[allow(dead_code, reason = "long runs look at what it takes")]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn input(&mut self) -> std::process::ChildStdin {
         self.child.stdin.take().unwrap()
     }

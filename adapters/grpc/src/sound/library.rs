@@ -31,6 +31,9 @@ pub struct LibraryConfig {
     /// The longest sound that is kept encoded, which takes some 30 MB an hour; an hour by
     /// default.
     pub longest: Duration,
+    /// A live sound from which nothing comes for so long has failed for those who play it, until
+    /// they begin it anew; looked at each second; 10 s by default.
+    pub stall: Duration,
 }
 
 impl LibraryConfig {
@@ -41,6 +44,7 @@ impl LibraryConfig {
             opener: Arc::new(WavFiles),
             codecs,
             longest: Duration::from_secs(3_600),
+            stall: Duration::from_secs(10),
         }
     }
 }
@@ -70,6 +74,8 @@ pub struct SoundInfo {
     pub bytes: u64,
     /// Why it cannot be played at the moment.
     pub trouble: Option<String>,
+    /// Times that nothing came from it for too long, where it is live.
+    pub stalls: u64,
 }
 
 /// Sounds by name. Dropping it ends its thread.
@@ -83,6 +89,7 @@ struct Shared {
     opener: Arc<dyn Sounds>,
     codecs: CodecRegistry,
     longest: u64,
+    stall: Duration,
     stop: Arc<AtomicBool>,
 }
 
@@ -136,6 +143,7 @@ impl Library {
             opener: config.opener,
             codecs: config.codecs,
             longest: (config.longest.as_millis() / PTIME.as_millis()) as u64,
+            stall: config.stall,
             stop,
         };
         let own = BUILT_IN
@@ -229,7 +237,7 @@ impl Shared {
             SoundKind::Live => {
                 let shown = text.clone().unwrap_or_default();
                 let (opener, codecs) = (self.opener.clone(), self.codecs.clone());
-                let live = Live::new(shown, opener, codecs, self.stop.clone());
+                let live = Live::new(shown, opener, codecs, self.stop.clone(), self.stall);
                 let what = What::Live(Arc::new(live));
                 return Ok((Entry { text, what }, None));
             }
@@ -280,6 +288,11 @@ impl Shared {
             }
             if looked.elapsed() >= LOOK_EVERY {
                 looked = std::time::Instant::now();
+                for entry in self.entries.values() {
+                    if let What::Live(live) = &entry.what {
+                        live.give_up_stalled();
+                    }
+                }
                 jobs.extend(self.changed().iter().filter_map(|name| self.again(name)));
             }
         }
@@ -381,6 +394,10 @@ impl Entry {
             seconds: packets as f64 / 50.0,
             bytes,
             trouble,
+            stalls: match &self.what {
+                What::Live(live) => live.stalls(),
+                What::Kept(_) => 0,
+            },
         }
     }
 }

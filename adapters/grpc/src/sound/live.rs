@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use audiox_core::codec::CodecRegistry;
 use audiox_core::convert::Level;
@@ -37,6 +38,8 @@ pub(crate) struct Live {
     sounds: Arc<dyn Sounds>,
     codecs: CodecRegistry,
     stop: Arc<AtomicBool>,
+    /// Silence of the source after which listeners are told that it failed.
+    stall: Duration,
     state: Mutex<State>,
 }
 
@@ -44,6 +47,9 @@ pub(crate) struct Live {
 struct State {
     listeners: Vec<Listener>,
     runs: bool,
+    /// When something came last, or somebody began to wait for it.
+    heard: Option<Instant>,
+    stalls: u64,
 }
 
 impl Live {
@@ -52,12 +58,14 @@ impl Live {
         sounds: Arc<dyn Sounds>,
         codecs: CodecRegistry,
         stop: Arc<AtomicBool>,
+        stall: Duration,
     ) -> Self {
         Self {
             text,
             sounds,
             codecs,
             stop,
+            stall,
             state: Mutex::default(),
         }
     }
@@ -76,6 +84,9 @@ impl Live {
                 .spawn(move || this.run())?;
             state.runs = true;
         }
+        if state.listeners.is_empty() {
+            state.heard = Some(Instant::now());
+        }
         // Nobody learns that he has gone while nothing comes, and he may join again many times.
         state.listeners.retain(|l| l.name != name);
         state.listeners.push(Listener { name, tell });
@@ -84,6 +95,29 @@ impl Live {
 
     pub(crate) fn is_running(&self) -> bool {
         self.state().runs
+    }
+
+    /// How often it stalled.
+    pub(super) fn stalls(&self) -> u64 {
+        self.state().stalls
+    }
+
+    /// Tells listeners of a source from which nothing has come for too long that it failed. The
+    /// source itself stays open, since a read of it cannot be left: who joins again hears it as
+    /// soon as it goes on.
+    pub(super) fn give_up_stalled(&self) {
+        let mut state = self.state();
+        let since = state.heard.map(|at| at.elapsed()).unwrap_or_default();
+        if state.listeners.is_empty() || since < self.stall {
+            return;
+        }
+        state.stalls += 1;
+        let listeners = std::mem::take(&mut state.listeners);
+        drop(state);
+        let reason = format!("nothing came from it for {} s", self.stall.as_secs_f64());
+        for mut listener in listeners {
+            (listener.tell)(LiveEvent::Failed(reason.clone()));
+        }
     }
 
     fn run(&self) {
@@ -117,7 +151,10 @@ impl Live {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(Over::Ended);
             }
-            let mut listeners = std::mem::take(&mut self.state().listeners);
+            let mut state = self.state();
+            state.heard = Some(Instant::now());
+            let mut listeners = std::mem::take(&mut state.listeners);
+            drop(state);
             listeners.retain_mut(|l| (l.tell)(LiveEvent::Packet(data.clone(), level)));
             let mut state = self.state();
             // Some may have joined meanwhile.
@@ -178,7 +215,9 @@ mod tests {
         let (go, stalled) = channel();
         let sounds = Arc::new(Stalled(Mutex::new(stalled)));
         let codecs = CodecRegistry::empty();
-        let live = Arc::new(Live::new("x".into(), sounds, codecs, Arc::default()));
+        let stall = Duration::from_secs(3_600);
+        let live = Arc::new(Live::new("x".into(), sounds, codecs, Arc::default(), stall));
+        live.give_up_stalled();
         let (tell, told): (Sender<(usize, LiveEvent)>, _) = channel();
         for n in 0..1_000 {
             let tell = tell.clone();
@@ -197,5 +236,33 @@ mod tests {
             "{ends:?}"
         );
         assert!(!live.is_running());
+    }
+
+    #[test]
+    fn a_source_that_stalls_is_given_up_and_waited_for_again() {
+        let (go, stalled) = channel();
+        let sounds = Arc::new(Stalled(Mutex::new(stalled)));
+        let codecs = CodecRegistry::empty();
+        let stall = Duration::from_millis(1);
+        let live = Arc::new(Live::new("x".into(), sounds, codecs, Arc::default(), stall));
+        let (tell, told): (Sender<LiveEvent>, _) = channel();
+        for n in 1..=2 {
+            let tell = tell.clone();
+            let join = live.join("a".into(), Box::new(move |event| tell.send(event).is_ok()));
+            join.unwrap();
+            thread::sleep(2 * stall);
+            live.give_up_stalled();
+            let event = told.try_recv().unwrap();
+            let why = "nothing came from it for 0.001 s";
+            assert!(
+                matches!(&event, LiveEvent::Failed(reason) if reason == why),
+                "{event:?}"
+            );
+            assert_eq!((live.stalls(), live.is_running()), (n, true));
+        }
+        // Nobody waits: nothing stalls.
+        live.give_up_stalled();
+        assert_eq!(live.stalls(), 2);
+        drop(go);
     }
 }

@@ -38,7 +38,7 @@ pub struct LinkConfig {
 }
 
 impl LinkConfig {
-    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+    pub(in crate::sim) fn validate(&self) -> Result<(), ConfigError> {
         for (field, delay) in [
             ("latency", self.latency),
             ("reorder", self.reorder.delay),

@@ -364,3 +364,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn another_route_delays_what_is_sent_from_then_on_and_keeps_counts() {
+    let over = |latency| LinkConfig {
+        latency,
+        ..LinkConfig::default()
+    };
+    let mut link = Link::new(over(30 * MS)).unwrap();
+    link.handle(Instant::EPOCH, 0, b"long way");
+    link.set_config(over(10 * MS)).unwrap();
+    link.handle(Instant::EPOCH + MS, 0, b"short way");
+    let refused = link.set_config(over(Duration::from_secs(7_200)));
+    assert_eq!(refused.unwrap_err().field, "latency");
+    let mut came = Vec::new();
+    while let Some(d) = link.poll_output(Instant::EPOCH + 100 * MS) {
+        came.push((d.number, d.due.saturating_since(Instant::EPOCH)));
+    }
+    assert_eq!(came, [(1, 11 * MS), (0, 30 * MS)]);
+    let stats = link.stats();
+    assert_eq!((stats.handled, stats.delivered, stats.reordered), (2, 2, 1));
+}

@@ -21,11 +21,7 @@ pub(super) fn run(
     mut output: Output,
 ) -> Result<(), Failure> {
     if target.redis.has_password() {
-        return Err(Failure::Usage(
-            "a password among the arguments is seen by everybody on this machine: put it into \
-             REDIS_PASSWORD"
-                .to_owned(),
-        ));
+        return Err(Failure::password_in_arguments());
     }
     let (Some(source), true) = (sources.pop(), sources.is_empty()) else {
         let allowed = "a session has one source; send each on its own";

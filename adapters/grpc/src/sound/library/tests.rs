@@ -32,6 +32,7 @@ fn shared(seconds: f64) -> (Shared, Vec<Job>, TempDir, PathBuf) {
         opener: Arc::new(WavFiles),
         codecs: codecs(),
         longest: 50 * 60,
+        stall: Duration::from_secs(10),
         stop: Arc::default(),
     };
     let name: Arc<str> = "a".into();
