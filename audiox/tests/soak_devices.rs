@@ -76,10 +76,10 @@ fn a_microphone_is_heard_through_a_network_that_loses() {
     let made_up = streams[0]["concealed_samples"].as_u64().unwrap();
     let delay = streams[0]["latency_ms"]["jitter_buffer"].as_f64().unwrap();
     println!("{handled} packets, {lost} lost, {made_up} frames made up, delay {delay} ms");
-    assert!(delay < 300.0, "{played}");
+    assert!(delay < 400.0, "{played}");
     let frames = seconds * 48_000;
-    // What is lost and, where the machine is busy, as much again.
-    assert!(made_up < frames / 25, "{played}");
+    // What is lost, 2 % to 3 %, and what a busy machine holds up.
+    assert!(made_up < frames / 20, "{played}");
 
     let heard = heard(&recorded);
     // What is cut out is what the sound server put in for callbacks that came late.
