@@ -130,9 +130,7 @@ pub(super) fn run(args: DeviceServerArgs, mut output: Output) -> Result<(), Fail
         output.notice(format_args!("the page is at {}", page.url()))?;
     }
     if let Some(certificate) = server.certificate() {
-        output.notice(format_args!(
-            "devices have to trust this certificate: {certificate}"
-        ))?;
+        output.certificate("devices", certificate)?;
     }
     let mut followed = Ok(());
     while followed.is_ok() && !server.has_ended() && !interrupt.requested() {

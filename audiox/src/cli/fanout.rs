@@ -103,9 +103,7 @@ pub(super) fn run(args: FanoutArgs, mut output: Output) -> Result<(), Failure> {
         output.started(&[server.local_addr().to_string()])?;
         output.notice(format_args!("the page is at {}", server.url()))?;
         if let Some(certificate) = server.certificate() {
-            output.notice(format_args!(
-                "browsers have to trust this certificate first: {certificate}"
-            ))?;
+            output.certificate("browsers", certificate)?;
         }
     }
     let followed = follow(&args, &fanout, &interrupt, &mut output);

@@ -105,9 +105,7 @@ pub(super) fn run(args: PlayerArgs, mut output: Output) -> Result<(), Failure> {
         server.url()
     ))?;
     if let Some(certificate) = server.certificate() {
-        output.notice(format_args!(
-            "clients have to trust this certificate first: {certificate}"
-        ))?;
+        output.certificate("clients", certificate)?;
     }
     let followed = follow(&args, &server, &interrupt, &mut output);
     let last = server.stats();

@@ -172,9 +172,7 @@ pub(super) fn run(args: RelayArgs, mut output: Output) -> Result<(), Failure> {
         args.store
     ))?;
     if let Some(certificate) = server.certificate() {
-        output.notice(format_args!(
-            "clients have to trust this certificate first: {certificate}"
-        ))?;
+        output.certificate("clients", certificate)?;
     }
     let mut ingests = Vec::new();
     for Source { name, url, listen } in sources {

@@ -596,3 +596,29 @@ fn what_cannot_be_is_told_in_a_line() {
         audiox(&args).fails(code, says);
     }
 }
+
+#[test]
+fn a_certificate_made_at_the_start_is_told_as_a_file_has_it() {
+    let port = super::support::free_tcp_port();
+    let listen = format!("127.0.0.1:{port}");
+    let server = Running::start(&[
+        "device-server",
+        "--listen",
+        &listen,
+        "--control",
+        "off",
+        "--tls-self-signed",
+        "localhost",
+    ]);
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    server.interrupt();
+    let told = server.wait();
+    assert_eq!(told.code, 0, "{}", told.err);
+    let (_, pem) = told.err.split_once("first:\n").unwrap();
+    let lines: Vec<&str> = pem.lines().collect();
+    assert_eq!(lines[0], "-----BEGIN CERTIFICATE-----");
+    assert!(lines.contains(&"-----END CERTIFICATE-----"), "{pem}");
+    assert!(lines[1..4].iter().all(|l| l.len() == 64), "{pem}");
+}
