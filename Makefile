@@ -36,7 +36,7 @@ interop: ## the full matrix against foreign programs, and a table of it; `make t
 	@scripts/interop.sh
 
 soak: ## the long runs; `make test` runs their short forms
-	@scripts/long.sh soak
+	@scripts/soak.sh
 
 doc: ## the API documentation, in target/doc
 	cargo doc --workspace --no-deps --all-features
