@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 #[path = "../../../audiox-core/tests/support/counting.rs"]
+#[allow(dead_code, reason = "soaks use more of it")]
 mod counting;
 #[path = "support/measure.rs"]
 mod measure;
