@@ -1,6 +1,7 @@
 //! The threads beside the sockets: they turn away, stamp and hand over, and do nothing else.
 
 mod origins;
+mod peers;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +21,7 @@ use audiox_net::udp::{RecvOutcome, RtpSockets, UdpError, UdpSocketConfig, UdpTra
 use crate::Error;
 use crate::node::{Content, Listen, MAX_DATAGRAM};
 pub(crate) use origins::Origins;
+pub(crate) use peers::Peers;
 
 /// The reading end of a port.
 pub(crate) struct Port {

@@ -24,7 +24,7 @@ use super::output::{Target, Tracks};
 use super::recording::{Layout, Place, Recording};
 use super::report::{NodeReport, StreamReport, write_sidecar};
 use crate::Error;
-use crate::port::Port;
+use crate::port::{Peers, Port};
 
 /// Everything that the recorder thread owns.
 pub(super) struct Recorder {
@@ -64,7 +64,7 @@ struct Station {
     in_order: bool,
     raw: bool,
     /// Where this port's sources send their reports from: where ours go.
-    peers: Vec<SocketAddr>,
+    peers: Peers,
 }
 
 /// What is remembered of a source beyond its life in the ingress.
@@ -130,7 +130,7 @@ impl Recorder {
                 readers,
                 in_order,
                 raw,
-                peers: Vec::new(),
+                peers: Peers::default(),
             });
         }
         let keeps_opus = matches!(config.target, Target::Opus(_));
@@ -263,11 +263,8 @@ impl Recorder {
                 let read = station
                     .ingress
                     .handle_rtcp(report.arrival, &report.datagram);
-                if read.is_ok()
-                    && !station.peers.contains(&report.from)
-                    && station.peers.len() < MAX_PEERS
-                {
-                    station.peers.push(report.from);
+                if read.is_ok() {
+                    station.peers.heard(report.from, report.arrival);
                 }
                 self.events(index, now);
             }
@@ -475,9 +472,9 @@ impl Recorder {
         };
         let mut buf = [0; REPORT_BYTES];
         while let Some(len) = station.ingress.poll_report(now, &mut buf) {
-            for peer in &station.peers {
+            for peer in station.peers.present(now) {
                 // A receiver report is worth no trouble: the next one says more.
-                let _ = control.send_to(&buf[..len], *peer);
+                let _ = control.send_to(&buf[..len], peer);
             }
         }
     }
@@ -638,8 +635,6 @@ const SIDECAR_EVERY: Duration = Duration::from_secs(1);
 const MAX_FIRSTS: usize = 64;
 /// Streams of one recording, over all its time.
 const MAX_SEEN: usize = 4_096;
-/// Addresses that receiver reports go to.
-const MAX_PEERS: usize = 64;
 /// Largest receiver report: 31 blocks and a name.
 const REPORT_BYTES: usize = 1_472;
 

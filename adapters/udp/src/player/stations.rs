@@ -1,6 +1,5 @@
 //! The socket side of a player: takes datagrams in, answers, tells.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use super::report::{PlayedStream, PlayerReport};
 use super::trace::{Tap, Tracer};
 use crate::Error;
 use crate::node::{Content, Listen, MAX_DATAGRAM};
-use crate::port::{Pool, Port};
+use crate::port::{Peers, Pool, Port};
 
 /// All ports of a player, and what it tells of them.
 pub(super) struct Stations {
@@ -43,7 +42,7 @@ struct Station {
     /// Where sources send from.
     origins: Vec<(SourceId, Origin)>,
     /// Who sent reports, and wants ours.
-    peers: Vec<SocketAddr>,
+    peers: Peers,
     rtp: bool,
 }
 
@@ -69,7 +68,7 @@ impl Stations {
                 port,
                 known: Vec::new(),
                 origins: Vec::new(),
-                peers: Vec::new(),
+                peers: Peers::default(),
                 rtp: matches!(listen.content, Content::Rtp { .. }),
             });
         }
@@ -138,9 +137,9 @@ impl Stations {
         for station in &mut self.stations {
             while let Ok(report) = station.port.reports.try_recv() {
                 // Malformed ones are counted by the ingress.
-                let _ = station.input.handle_rtcp(report.arrival, &report.datagram);
-                if !station.peers.contains(&report.from) && station.peers.len() < MAX_PEERS {
-                    station.peers.push(report.from);
+                let read = station.input.handle_rtcp(report.arrival, &report.datagram);
+                if read.is_ok() {
+                    station.peers.heard(report.from, report.arrival);
                 }
             }
             while let Some((pool, packet)) = station.port.recv() {
@@ -220,9 +219,9 @@ impl Station {
         while let Some(len) = self.input.poll_report(now, &mut buf)
             && let Some(control) = &self.port.control
         {
-            for peer in &self.peers {
+            for peer in self.peers.present(now) {
                 // A receiver report is worth no trouble: the next one says more.
-                let _ = control.send_to(&buf[..len], *peer);
+                let _ = control.send_to(&buf[..len], peer);
             }
         }
     }
@@ -392,7 +391,5 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(100);
 /// Streams told of after their end.
 const MAX_ENDED: usize = 64;
 const MAX_REPORT: usize = 1_500;
-/// Addresses that get receiver reports.
-const MAX_PEERS: usize = 64;
 /// Longest time on the way that is believed.
 const MAX_WAY: Duration = Duration::from_secs(10);
