@@ -1,6 +1,11 @@
 //! The rate of another clock against the local one.
 
+mod line;
+mod steps;
+
 use std::time::Duration;
+
+use steps::Stretches;
 
 use crate::time::Instant;
 
@@ -8,10 +13,10 @@ use crate::time::Instant;
 ///
 /// 1. Observations of half a second make a block. Its place is the mean of those near the median:
 ///    a spike of delayed packets moves it little, and what remains averages out like white noise.
-/// 2. A jump of several blocks in a row by the same amount is a step of the delay (another route,
-///    a lost datagram of a stream without timestamps), not drift: what came before is moved along.
-/// 3. A line is fitted through the last 256 blocks, those far from it having less weight (Huber,
-///    "Robust estimation of a location parameter", 1964).
+/// 2. The last 256 blocks are cut where the delay made a step (another route, trouble that began or
+///    ended, a lost datagram of a stream without timestamps): that is not drift.
+/// 3. A line is fitted through each part, those far from it having less weight (Huber, "Robust
+///    estimation of a location parameter", 1964), and the slopes are averaged.
 ///
 /// Fixed memory. An observation costs a few additions; twice a second the fit costs some
 /// microseconds. Differences are taken in integers, so a day of them loses nothing.
@@ -135,7 +140,6 @@ impl DriftEstimator {
         } else {
             self.count += 1;
         }
-        self.mend_step();
         self.fit();
     }
 
@@ -143,48 +147,24 @@ impl DriftEstimator {
         self.places[(self.oldest + n) % WINDOW]
     }
 
-    /// Where the newest [`STEP_BLOCKS`] blocks lie away from the line through those before them,
-    /// all by about the same, moves those before to meet them.
-    fn mend_step(&mut self) {
-        let Some(before) = self.count.checked_sub(STEP_BLOCKS) else {
-            return;
-        };
-        if before < MIN_BLOCKS {
-            return;
-        }
-        let line = Line::fit((0..before).map(|n| self.place(n)));
-        let off = |n: usize| {
-            let p = self.place(before + n);
-            p.ahead - line.at(p.at)
-        };
-        let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-        for n in 0..STEP_BLOCKS {
-            low = low.min(off(n));
-            high = high.max(off(n));
-        }
-        let middle = (low + high) / 2.0;
-        let scatter = line.scatter.max(MIN_SCATTER);
-        // The line's own end is uncertain as well.
-        let notable = STEP_SCATTERS * scatter;
-        if middle.abs() > notable && high - low < middle.abs() {
-            for n in 0..before {
-                self.places[(self.oldest + n) % WINDOW].ahead += middle;
-            }
-        }
-    }
-
     fn fit(&mut self) {
         if self.count < MIN_BLOCKS {
             return;
         }
-        let line = Line::fit((0..self.count).map(|n| self.place(n)));
-        let (first, last) = (self.place(0), self.place(self.count - 1));
-        self.estimate = Some(DriftEstimate {
-            // Nanoseconds a second are parts in 10⁹.
-            ppm: line.slope / 1e3,
-            sigma_ppm: line.slope_sigma / 1e3,
-            span: Duration::from_nanos(((last.at - first.at).max(0.0) * 1e9) as u64),
-        });
+        let mut places = [Place::default(); WINDOW];
+        let places = &mut places[..self.count];
+        for (n, place) in places.iter_mut().enumerate() {
+            *place = self.place(n);
+        }
+        // Where nothing but steps is in sight the clock is still what it was.
+        if let Some(found) = Stretches::of(places).slope() {
+            self.estimate = Some(DriftEstimate {
+                // Nanoseconds a second are parts in 10⁹.
+                ppm: found.slope / 1e3,
+                sigma_ppm: found.sigma / 1e3,
+                span: Duration::from_nanos((found.span.max(0.0) * 1e9) as u64),
+            });
+        }
     }
 }
 
@@ -233,73 +213,6 @@ impl Block {
     }
 }
 
-/// A straight line through places.
-#[derive(Debug, Clone, Copy)]
-struct Line {
-    middle: Place,
-    /// Nanoseconds a second.
-    slope: f64,
-    slope_sigma: f64,
-    /// Standard deviation of the places from the line, nanoseconds.
-    scatter: f64,
-}
-
-impl Line {
-    /// Least squares, then twice more with less weight for what lies far off.
-    fn fit(places: impl Iterator<Item = Place> + Clone) -> Self {
-        let mut line = Self::weighted(places.clone(), |_| 1.0);
-        for _ in 0..2 {
-            let (before, reach) = (line, REACH * line.scatter.max(1.0));
-            line = Self::weighted(places.clone(), |p| {
-                let off = (p.ahead - before.at(p.at)).abs();
-                if off <= reach { 1.0 } else { reach / off }
-            });
-        }
-        line
-    }
-
-    fn weighted(
-        places: impl Iterator<Item = Place> + Clone,
-        weight: impl Fn(Place) -> f64,
-    ) -> Self {
-        let (mut w, mut t, mut y) = (0.0, 0.0, 0.0);
-        for p in places.clone() {
-            let k = weight(p);
-            w += k;
-            t += k * p.at;
-            y += k * p.ahead;
-        }
-        let middle = Place {
-            at: t / w,
-            ahead: y / w,
-        };
-        let (mut tt, mut ty) = (0.0, 0.0);
-        for p in places.clone() {
-            let (k, dt) = (weight(p), p.at - middle.at);
-            tt += k * dt * dt;
-            ty += k * dt * (p.ahead - middle.ahead);
-        }
-        let slope = if tt > 0.0 { ty / tt } else { 0.0 };
-        let (mut squares, mut n) = (0.0, 0.0);
-        for p in places {
-            let off = p.ahead - middle.ahead - slope * (p.at - middle.at);
-            squares += weight(p) * off * off;
-            n += 1.0;
-        }
-        let scatter = (squares / (n - 2.0f64).max(1.0)).sqrt();
-        Self {
-            middle,
-            slope,
-            slope_sigma: if tt > 0.0 { scatter / tt.sqrt() } else { 0.0 },
-            scatter,
-        }
-    }
-
-    fn at(&self, at: f64) -> f64 {
-        self.middle.ahead + self.slope * (at - self.middle.at)
-    }
-}
-
 const BLOCK_NANOS: i64 = 500_000_000;
 /// Before the block that observations in order belong to.
 const BACK_NANOS: i64 = 1_000_000_000;
@@ -312,12 +225,6 @@ const MIN_HELD: usize = 3;
 const WINDOW: usize = 256;
 /// Blocks before the first estimate.
 const MIN_BLOCKS: usize = 10;
-/// Blocks that must agree on a step.
-const STEP_BLOCKS: usize = 6;
-/// A step is at least so many standard deviations of a block.
-const STEP_SCATTERS: f64 = 8.0;
-/// Standard deviations from the line that count in full.
-const REACH: f64 = 2.5;
 /// Nanoseconds below which a block is not believed to be known.
 const MIN_SCATTER: f64 = 20_000.0;
 /// Distances from the middle that count, in quarter ranges: 3 standard deviations.

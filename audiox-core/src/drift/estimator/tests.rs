@@ -93,6 +93,75 @@ fn steps_of_the_delay_are_not_drift() {
     }
 }
 
+/// The worst error while the estimate says that it is good enough to act on, and while it says so
+/// of a network like any other: trouble for `bad` seconds after a minute and a half of calm.
+fn worst_about_trouble(bad: i64, mut delay: impl FnMut(&mut Pcg32, i64) -> i64) -> f64 {
+    let mut worst = 0.0f64;
+    for seed in 0..12 {
+        let ppm = if seed % 2 == 0 { 200.0 } else { -200.0 };
+        let mut rng = Pcg32::derive(seed, 9);
+        let mut e = DriftEstimator::new();
+        let mut before = 0;
+        for n in 0..6_000i64 {
+            let (media, since) = (n * 40_000_000, n * 40 - 90_000);
+            let trouble = match (0..bad * 1_000).contains(&since) {
+                true => delay(&mut rng, since),
+                false => rng.below(3_000_000) as i64,
+            };
+            let sent = (media as f64 / (1.0 + ppm * 1e-6)) as i64;
+            before = before.max(5 * SECOND + sent + trouble);
+            e.observe(Instant::from_nanos(before as u64), media);
+            let sure = e.estimate().filter(|d| d.sigma_ppm < 20.0);
+            if let Some(d) = sure.filter(|_| n > 750) {
+                worst = worst.max((d.ppm - ppm).abs());
+                assert!(
+                    (d.ppm - ppm).abs() < 8.0 * d.sigma_ppm.max(0.5),
+                    "{d:?}, {ppm}"
+                );
+            }
+        }
+        let last = e.estimate().unwrap();
+        assert!(
+            (last.ppm - ppm).abs() < 10.0 && last.sigma_ppm < 3.0,
+            "{last:?}"
+        );
+    }
+    worst
+}
+
+#[test]
+fn a_route_that_changes_and_changes_back_is_not_drift() {
+    for seconds in [4, 11, 50] {
+        let worst = worst_about_trouble(seconds, |rng, _| 40_000_000 + rng.below(3_000_000) as i64);
+        assert!(worst < 12.0, "{worst} for {seconds} s");
+    }
+}
+
+#[test]
+fn half_a_minute_of_spikes_is_not_drift() {
+    let worst = worst_about_trouble(30, |rng, since| {
+        let spike = 150 - since % (1_300 + rng.below(2) as i64);
+        spike.max(0) * 1_000_000 + rng.below(3_000_000) as i64
+    });
+    assert!(worst < 12.0, "{worst}");
+}
+
+#[test]
+fn a_time_of_jitter_is_not_drift() {
+    for seconds in [20, 60] {
+        let worst = worst_about_trouble(seconds, |rng, _| rng.below(80_000_000) as i64);
+        assert!(worst < 25.0, "{worst} for {seconds} s");
+    }
+}
+
+#[test]
+fn a_queue_that_fills_is_not_drift() {
+    let worst = worst_about_trouble(40, |rng, since| {
+        since.min(15_000) * 10_000 + rng.below(3_000_000) as i64
+    });
+    assert!(worst < 25.0, "{worst}");
+}
+
 #[test]
 fn losses_of_a_stream_without_timestamps_are_not_drift() {
     // What arrives is counted: a lost datagram is a step back by its length.
