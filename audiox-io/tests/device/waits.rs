@@ -158,6 +158,8 @@ fn a_lock_in_a_callback_would_show() {
                 let held = lock.lock().unwrap();
                 thread::sleep(Duration::from_millis(1));
                 drop(held);
+                // Who takes a lock again at once may keep others from it for as long as it likes.
+                thread::sleep(Duration::from_micros(100));
             }
         });
         let slept = sleeps_in(500, &host, |_| thread::sleep(Duration::from_micros(100)));

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use audiox::core::ConfigError;
 use audiox::grpc::client::{Client, ClientConfig, Listener, Update};
+use audiox::grpc::device::Rgba;
 use audiox::net::http::Token;
 use clap::Args;
 use serde_json::{Value, json};
@@ -306,6 +307,10 @@ impl Waits {
             Self::Until(Until::Start) => seen.starts >= mark.starts + all,
             Self::Until(Until::End) => seen.ends >= mark.ends + all,
             Self::Until(Until::Acknowledged) => seen.acks >= mark.acks + all,
+            Self::Until(Until::Dark) => {
+                let dark = |c: &Client| c.state().leds[1..].iter().all(|led| *led == Rgba::OFF);
+                clients.iter().all(dark)
+            }
         }
     }
 }
@@ -407,4 +412,4 @@ Examples:
   audiox device --id load --count 500 --do 'until connected, play, wait 60s'
 
 Steps: mode, stop, play; tap, press, hold or release and a button's number; wait TIME; until
-connected, start (of a sound), end or ack; battery LEVEL; disconnect, connect.";
+connected, start (of a sound), end, ack or dark (LEDs); battery LEVEL; disconnect, connect.";

@@ -53,7 +53,7 @@ fn a_device_by_script_hears_what_its_modes_are_set_to() {
     let (server, ports) = server(&["--config", &folder.at("devices.toml")]);
     assert_eq!(ports.len(), 1);
     let heard = folder.at("heard.wav");
-    let steps = "until connected, play, mode, play, until end, hold 3, play, until start, wait 700ms, stop, until end, until ack";
+    let steps = "until connected, play, mode, play, until end, hold 3, play, until start, wait 700ms, stop, until end, until dark";
     let outcome = device(ports[0], &["--to", &heard, "--do", steps]).clean();
     let events = outcome.events();
     let summary = outcome.summary();

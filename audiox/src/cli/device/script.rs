@@ -44,6 +44,8 @@ pub(super) enum Until {
     Start,
     End,
     Acknowledged,
+    /// No LED but 0, which tells of the connection, is lit.
+    Dark,
 }
 
 impl FromStr for Script {
@@ -75,11 +77,12 @@ fn step(text: &str) -> Result<Step, ConfigError> {
         ["until", "start"] => Some(Step::Until(Until::Start)),
         ["until", "end"] => Some(Step::Until(Until::End)),
         ["until", "ack"] => Some(Step::Until(Until::Acknowledged)),
+        ["until", "dark"] => Some(Step::Until(Until::Dark)),
         _ => None,
     };
     known.ok_or_else(|| {
         let allowed = "mode, stop, play, connect, disconnect, tap N, press N, hold N, release N, \
-                       battery LEVEL, wait TIME, or until connected, start, end or ack";
+                       battery LEVEL, wait TIME, or until connected, start, end, ack or dark";
         ConfigError::new("step", format_args!("{text:?}"), allowed)
     })
 }
@@ -95,7 +98,7 @@ mod tests {
 
     #[test]
     fn steps_are_read_in_order_and_mistakes_are_named() {
-        let script: Script = "until connected, mode; hold 3\nwait 250ms, until end,"
+        let script: Script = "until connected, mode; hold 3\nwait 250ms, until end, until dark,"
             .parse()
             .unwrap();
         let steps = [
@@ -104,6 +107,7 @@ mod tests {
             Step::Press(Button::Three, Press::Hold),
             Step::Wait(Duration::from_millis(250)),
             Step::Until(Until::End),
+            Step::Until(Until::Dark),
         ];
         assert_eq!(Vec::from(script.steps), steps);
         for (wrong, part) in [
