@@ -4,6 +4,7 @@ mod ear;
 mod screen;
 mod script;
 
+use std::collections::BTreeSet;
 use std::io::{self, BufRead, IsTerminal};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -78,6 +79,8 @@ struct Seen {
     packets: u64,
     acks: u64,
     slowest: Duration,
+    /// Devices of which an LED is lit.
+    lit: BTreeSet<usize>,
 }
 
 pub(super) fn run(args: DeviceArgs, mut output: Output) -> Result<(), Failure> {
@@ -307,10 +310,7 @@ impl Waits {
             Self::Until(Until::Start) => seen.starts >= mark.starts + all,
             Self::Until(Until::End) => seen.ends >= mark.ends + all,
             Self::Until(Until::Acknowledged) => seen.acks >= mark.acks + all,
-            Self::Until(Until::Dark) => {
-                let dark = |c: &Client| c.state().leds[1..].iter().all(|led| *led == Rgba::OFF);
-                clients.iter().all(dark)
-            }
+            Self::Until(Until::Dark) => seen.lit.is_empty(),
         }
     }
 }
@@ -337,6 +337,13 @@ impl Seen {
             Update::Acknowledged(after) => {
                 self.acks += 1;
                 self.slowest = self.slowest.max(*after);
+            }
+            Update::Leds(leds) => {
+                // LED 0 tells of the connection.
+                match leds[1..].iter().all(|led| *led == Rgba::OFF) {
+                    true => self.lit.remove(&happened.device),
+                    false => self.lit.insert(happened.device),
+                };
             }
             _ => {}
         }
