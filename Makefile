@@ -2,7 +2,7 @@
 # scripts/bootstrap.sh has found or installed what it needs.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint ci bench bench-quick instructions fuzz interop soak doc clean
+.PHONY: help demo test lint ci bench bench-quick instructions fuzz interop soak doc package features msrv cross dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,21 @@ soak: ## the long runs; `make test` runs their short forms
 
 doc: ## the API documentation, in target/doc
 	cargo doc --workspace --no-deps --all-features
+
+package: ## the packages for crates.io, each built from the packages alone; nothing is published
+	@scripts/package.sh
+
+features: ## every feature alone, in pairs, none and all of them build, crate by crate
+	@scripts/features.sh
+
+msrv: ## every crate builds with the oldest Rust that it promises
+	@scripts/msrv.sh
+
+cross: ## what of it builds for other systems, as far as their targets are installed
+	@scripts/cross.sh
+
+dist: ## the command as an archive for others, in target/dist, tried before it is called done
+	@scripts/dist.sh
 
 clean: ## remove what was built and what the demo wrote
 	cargo clean

@@ -17,6 +17,8 @@ step dependency rules
 scripts/check-deps.sh
 step licences
 scripts/check-licences.sh
+step packages
+scripts/package.sh list
 step fuzz targets
 cargo check --manifest-path fuzz/Cargo.toml --quiet
 

@@ -57,7 +57,17 @@
 //! assert_eq!(heard, [0.25; 480]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Features
+//! None is on by default; each only adds.
+//!
+//! | feature | adds | brings or needs |
+//! | --- | --- | --- |
+//! | `sim` | the seeded simulator of networks and clocks |  |
+//! | `conformance` | suites that every implementation of a contract trait runs |  |
+//! | `fuzzing` | the bodies of fuzz targets, for the repository; no promise of stability | `sim` |
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod block;
 pub mod bus;

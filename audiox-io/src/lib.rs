@@ -50,9 +50,20 @@
 //! # }
 //! ```
 //!
+//! # Features
+//! None is on by default; each only adds.
+//!
+//! | feature | adds | brings or needs |
+//! | --- | --- | --- |
+//! | `compressed` | FLAC, MP3, Ogg Vorbis and AAC, recordings in memory |  |
+//! | `analysis` | levels, loudness and spectrograms |  |
+//! | `devices` | microphones and speakers | on Linux the headers of ALSA |
+//! | `fuzzing` | the bodies of fuzz targets, for the repository; no promise of stability |  |
+//!
 //! [`Source`]: audiox_core::source::Source
 //! [`Sink`]: audiox_core::source::Sink
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "analysis")]
 pub mod analysis;

@@ -24,7 +24,20 @@
 //! assert!(mistyped.unwrap_err().to_string().contains("cdoec"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Features
+//! None is on by default; each only adds.
+//!
+//! | feature | adds | brings or needs |
+//! | --- | --- | --- |
+//! | `link` | a bad network between real sockets |  |
+//! | `fanout` | one publisher, many listeners with a bounded queue each |  |
+//! | `http` | the HTTP shell of control pages and adapters |  |
+//! | `websocket` | WebSocket's server side | `http` |
+//! | `socketio` | Socket.IO's server side | `websocket`, `fanout` |
+//! | `fuzzing` | the bodies of fuzz targets, for the repository; no promise of stability |  |
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod allow;
 pub mod clock;

@@ -80,6 +80,7 @@
 //! [`Node`]: udp::node::Node
 //! [`Player`]: udp::player::Player
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use audiox_core as core;
 #[cfg(feature = "grpc")]
@@ -132,16 +133,16 @@ pub use transfer::{Transfer, Transferred};
 /// The guide's Rust, compiled as documentation examples.
 #[cfg(doctest)]
 mod guide {
-    #[doc = include_str!("../../guide/embedding.md")]
+    #[doc = include_str!("../guide/embedding.md")]
     mod embedding {}
-    #[doc = include_str!("../../guide/jitter-buffer.md")]
+    #[doc = include_str!("../guide/jitter-buffer.md")]
     mod jitter_buffer {}
-    #[doc = include_str!("../../guide/drift.md")]
+    #[doc = include_str!("../guide/drift.md")]
     mod drift {}
-    #[doc = include_str!("../../guide/adapters/udp-rtp.md")]
+    #[doc = include_str!("../guide/adapters/udp-rtp.md")]
     mod udp_rtp {}
-    #[doc = include_str!("../../guide/adapters/many-streams.md")]
+    #[doc = include_str!("../guide/adapters/many-streams.md")]
     mod many_streams {}
-    #[doc = include_str!("../../guide/adapters/opus.md")]
+    #[doc = include_str!("../guide/adapters/opus.md")]
     mod opus {}
 }

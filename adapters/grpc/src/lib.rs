@@ -40,7 +40,15 @@
 //! device.handle_button(now, Button::Three, Press::Press);
 //! assert_eq!(device.mode(), 0);
 //! ```
+//!
+//! # Features
+//! None is on by default; each only adds.
+//!
+//! | feature | adds | brings or needs |
+//! | --- | --- | --- |
+//! | `fuzzing` | the bodies of fuzz targets, for the repository; no promise of stability |  |
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod client;
 pub mod device;

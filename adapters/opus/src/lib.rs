@@ -35,10 +35,19 @@
 //! libopus is C. All calls to it are in one private module, `raw`, whose types cannot be called
 //! wrongly; payloads are checked by safe code ([`packet`]) before they get there.
 //!
+//! # Features
+//! None is on by default; each only adds.
+//!
+//! | feature | adds | brings or needs |
+//! | --- | --- | --- |
+//! | `dred` | deep redundancy and deep concealment, 2 MB more of program |  |
+//! | `fuzzing` | the bodies of fuzz targets, for the repository; no promise of stability |  |
+//!
 //! [`Encoder`]: audiox_core::codec::Encoder
 //! [`Decoder`]: audiox_core::codec::Decoder
 //! [`Decoder::recover`]: audiox_core::codec::Decoder::recover
 #![deny(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod config;
 mod decoder;

@@ -43,7 +43,16 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Features
+//! None is on by default; each only adds.
+//!
+//! | feature | adds | brings or needs |
+//! | --- | --- | --- |
+//! | `http` | the session player: calls, events and a page |  |
+//! | `fuzzing` | the bodies of fuzz targets, for the repository; no promise of stability | `http` |
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod bus;
 mod error;

@@ -29,7 +29,15 @@
 //! assert_eq!(recording.wait()?.streams[0].source.packets_received, 10);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Features
+//! None is on by default; each only adds.
+//!
+//! | feature | adds | brings or needs |
+//! | --- | --- | --- |
+//! | `http` | the control API and page of the fan-out |  |
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod error;
 pub mod fanout;

@@ -33,7 +33,16 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Features
+//! None is on by default; each only adds.
+//!
+//! | feature | adds | brings or needs |
+//! | --- | --- | --- |
+//! | `client` | who publishes and who listens, without an async runtime |  |
+//! | `load` | listeners by the thousand, to see what a relay carries | `client` |
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod access;
 pub mod api;
