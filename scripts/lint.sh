@@ -15,8 +15,8 @@ step documentation
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --quiet
 step dependency rules
 scripts/check-deps.sh
-step licences
-scripts/check-licences.sh
+step 'licences, banned crates, sources'
+scripts/audit.sh offline
 step packages
 scripts/package.sh list
 step fuzz targets

@@ -136,6 +136,11 @@ fn commands(line: &str) -> Vec<Vec<String>> {
             let at = part
                 .iter()
                 .position(|w| !w.contains('=') || w.contains('/'))?;
+            // Behind `docker run` the image is called as the command is.
+            let at = match &*part[at] {
+                "docker" => part.iter().position(|w| w == "audiox")?,
+                _ => at,
+            };
             (part[at] == "audiox").then(|| part[at..].to_vec())
         })
         .collect()

@@ -19,6 +19,8 @@ mod manual;
 mod media;
 mod network;
 mod ogg;
+#[cfg(all(feature = "grpc", feature = "player", feature = "relay"))]
+mod packaging;
 mod play;
 #[cfg(feature = "player")]
 mod player;
