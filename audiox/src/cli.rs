@@ -27,7 +27,8 @@ mod man;
 mod meter;
 mod model;
 mod output;
-#[cfg(all(test, feature = "grpc", feature = "player", feature = "relay"))]
+#[cfg(test)]
+#[cfg(all(feature = "grpc", feature = "player", feature = "relay"))]
 mod packaging;
 mod play;
 #[cfg(feature = "player")]

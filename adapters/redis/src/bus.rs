@@ -188,7 +188,7 @@ impl StreamBus for RedisBus {
         let major = version.and_then(|v| v.split('.').next()?.parse::<u32>().ok());
         match (version, major) {
             (Some(version), Some(..7)) => {
-                let why = format_args!("it is Redis {version}; live streams need 7 or newer");
+                let why = format!("it is Redis {version}; live streams need 7 or newer");
                 let name = self.link.name().to_owned();
                 Err(StoreError::new(StoreErrorKind::Invalid, name, why))
             }
@@ -199,7 +199,7 @@ impl StreamBus for RedisBus {
     async fn publish(&self, stream: &StreamId, data: Bytes) -> Result<EntryId, StoreError> {
         let bytes = data.len();
         let added = if bytes > MAX_ENTRY {
-            let why = format_args!("{bytes} bytes for {stream}; {MAX_ENTRY} are the most");
+            let why = format!("{bytes} bytes for {stream}; {MAX_ENTRY} are the most");
             let name = self.link.name().to_owned();
             Err(StoreError::new(StoreErrorKind::Invalid, name, why))
         } else {
@@ -254,12 +254,12 @@ impl StreamBus for RedisBus {
                     continue;
                 }
                 Ok(Err(e)) => {
-                    let what = format_args!("read {stream}");
+                    let what = format!("read {stream}");
                     return Err(from_redis(self.link.name(), what, e));
                 }
                 Err(_) => {
                     let name = self.link.name().to_owned();
-                    let why = format_args!("read {stream}: no answer");
+                    let why = format!("read {stream}: no answer");
                     return Err(StoreError::new(StoreErrorKind::Transient, name, why));
                 }
             };

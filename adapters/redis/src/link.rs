@@ -182,7 +182,7 @@ impl Link {
                 if let Ok(mut state) = self.state.try_lock() {
                     state.there = None;
                 }
-                let why = format_args!("{what}: no answer within {:?}", self.config.timeout);
+                let why = format!("{what}: no answer within {:?}", self.config.timeout);
                 Err(StoreError::new(
                     StoreErrorKind::Transient,
                     self.name.clone(),

@@ -261,7 +261,7 @@ impl SessionRegistry for RedisRegistry {
         let from = match cursor {
             None => Position::default(),
             Some(cursor) => Position::parse(cursor).ok_or_else(|| {
-                let what = format_args!("cursor {cursor} is not of this list");
+                let what = format!("cursor {cursor} is not of this list");
                 self.error(StoreErrorKind::Invalid, what)
             })?,
         };

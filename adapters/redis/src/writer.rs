@@ -123,7 +123,7 @@ impl SessionWriter {
         };
         let invalid = |e: ConfigError| fail(StoreErrorKind::Invalid, &e);
         let Coding::Pcm(pcm) = config.format.coding else {
-            let why = format_args!("{} is not PCM, which is all that is written", config.format);
+            let why = format!("{} is not PCM, which is all that is written", config.format);
             return Err(fail(StoreErrorKind::Invalid, &why));
         };
         if config.every < Duration::from_secs(1) || config.every > Duration::from_secs(60) {
@@ -214,7 +214,7 @@ impl SessionWriter {
         }
         let waiting = self.stats().waiting();
         if waiting + samples.len() as u64 > self.max_waiting {
-            let why = format_args!("session {}: {waiting} bytes wait already", self.id);
+            let why = format!("session {}: {waiting} bytes wait already", self.id);
             return Err(StoreError::new(
                 StoreErrorKind::Transient,
                 self.store.clone(),
@@ -259,7 +259,7 @@ impl SessionWriter {
         } = self;
         drop(to);
         let result = task.await.unwrap_or_else(|e| {
-            let why = format_args!("session {id}: {e}");
+            let why = format!("session {id}: {e}");
             Err(StoreError::new(StoreErrorKind::Other, store, why))
         });
         let get = |n: &AtomicU64| n.load(Ordering::Relaxed);
@@ -409,7 +409,7 @@ impl Work {
         if length == self.length + characters {
             self.done(take, length);
         } else if length != self.length {
-            let why = format_args!(
+            let why = format!(
                 "session {}: its buffer has {length} characters in place of {}: somebody else \
                  writes it, or some of it was lost",
                 self.id, self.length

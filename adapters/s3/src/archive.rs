@@ -182,7 +182,7 @@ impl fmt::Debug for SpooledArchive {
 
 /// A store that does not answer is one that is away.
 fn hangs(store: &Arc<dyn SegmentStore>) -> StoreError {
-    let reason = format_args!("no answer for {PATIENCE:?}");
+    let reason = format!("no answer for {PATIENCE:?}");
     StoreError::new(StoreErrorKind::Transient, store.to_string(), reason)
 }
 

@@ -226,7 +226,7 @@ fn client(url: &str, bucket: &str, options: &StoreOptions) -> Result<AmazonS3, S
     if let Some(endpoint) = endpoint {
         let plain = endpoint.starts_with("http://");
         if !plain && !endpoint.starts_with("https://") {
-            let why = format_args!("endpoint {endpoint} is neither http:// nor https://");
+            let why = format!("endpoint {endpoint} is neither http:// nor https://");
             return Err(refuse(url, why));
         }
         client = client.with_allow_http(plain);

@@ -153,7 +153,7 @@ impl SegmentStore for ObjectSegmentStore {
         }
         if there.is_some() {
             *index = Some(known);
-            let what = format_args!("{path} is another segment");
+            let what = format!("{path} is another segment");
             let kind = StoreErrorKind::AlreadyExists;
             return Err(StoreError::new(kind, o.name.clone(), what));
         }
@@ -300,7 +300,7 @@ impl Objects {
     }
 
     fn invalid(&self, what: impl fmt::Display, why: impl fmt::Display) -> StoreError {
-        let message = format_args!("{what}: {why}");
+        let message = format!("{what}: {why}");
         StoreError::new(StoreErrorKind::Invalid, self.name.clone(), message)
     }
 }

@@ -64,7 +64,7 @@ impl State {
     fn stream(&mut self, id: &StreamId) -> Result<&mut Stream, StoreError> {
         if !self.streams.contains_key(id) {
             if self.streams.len() >= MAX_STREAMS {
-                let why = format_args!("{MAX_STREAMS} streams are the most");
+                let why = format!("{MAX_STREAMS} streams are the most");
                 return Err(StoreError::new(StoreErrorKind::Full, NAME, why));
             }
             self.next_epoch += 1;
@@ -94,7 +94,7 @@ impl StreamBus for MemoryBus {
         let bytes = data.len();
         if bytes > MAX_ENTRY {
             state.stats.failed += 1;
-            let why = format_args!("{bytes} bytes for {stream}; {MAX_ENTRY} are the most");
+            let why = format!("{bytes} bytes for {stream}; {MAX_ENTRY} are the most");
             return Err(StoreError::new(StoreErrorKind::Invalid, NAME, why));
         }
         let at = match state.stream(stream) {

@@ -266,7 +266,7 @@ fn read_cursor(cursor: &SessionCursor) -> Result<SessionId, StoreError> {
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .and_then(|text| SessionId::parse(&text).ok());
     id.ok_or_else(|| {
-        let what = format_args!("cursor {cursor} is not of this list");
+        let what = format!("cursor {cursor} is not of this list");
         error(StoreErrorKind::Invalid, what)
     })
 }

@@ -68,7 +68,7 @@ impl SegmenterConfig {
             ("max_media", self.max_media),
         ] {
             if !(MIN_LENGTH..=MAX_LENGTH).contains(&d) {
-                let value = format_args!("{d:?}");
+                let value = format!("{d:?}");
                 return Err(ConfigError::new(field, value, "it is 100 ms to 1 h"));
             }
         }

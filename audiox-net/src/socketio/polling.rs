@@ -51,7 +51,7 @@ pub(super) async fn post(hub: &Hub, session: &Arc<Session>, body: Body) -> Respo
     let limit = hub.config.max_payload;
     let Ok(body) = Limited::new(body, limit).collect().await else {
         hub.end(session).await;
-        let reason = format_args!("at most {limit} bytes are taken at once");
+        let reason = format!("at most {limit} bytes are taken at once");
         return refusal(StatusCode::PAYLOAD_TOO_LARGE, reason);
     };
     let body = body.to_bytes();

@@ -122,7 +122,7 @@ impl Output {
     /// Tells a certificate that was made at the start, in lines that can be saved as a file.
     pub(super) fn certificate(&self, who: &str, pem: &str) -> Result<(), Failure> {
         if self.mode != Mode::Text {
-            let text = format_args!("{who} have to trust this certificate first: {pem}");
+            let text = format!("{who} have to trust this certificate first: {pem}");
             return self.notice(text);
         }
         self.line.suspend(|| {

@@ -143,7 +143,7 @@ fn levels(fanout: &Fanout, events: &mut Events) {
         let numbers: Vec<String> = pairs.map(|db| format!("{:.1}", db.max(FLOOR))).collect();
         numbers.join(",")
     };
-    let data = format_args!(
+    let data = format!(
         "{{\"channels\":[{}],\"clients\":[{}]}}",
         text(&now.channels),
         text(&now.clients)

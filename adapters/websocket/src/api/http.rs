@@ -85,7 +85,7 @@ async fn audio(State(api): State<Api>, Path(id): Path<String>, request: Request)
     let late = |_| RelayError::Request(format!("nothing came for {idle:?}"));
     match length {
         Some(length) if length > max as u64 => {
-            let reason = format_args!(
+            let reason = format!(
                 "at most {max} bytes are taken at once; send without a length (chunked) for more"
             );
             return Ok(refusal(StatusCode::PAYLOAD_TOO_LARGE, reason));
