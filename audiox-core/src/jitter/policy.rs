@@ -77,6 +77,8 @@ pub struct PolicyConfig {
     /// Delay beyond which media are left out rather than played fast, where the target is not as
     /// long by itself (a device may ask for more at once). `i64::MAX`: never.
     pub skip_above: i64,
+    /// How far beyond the target that must be as well.
+    pub skip_excess: i64,
     /// Whether steps are corrected by time-stretch at all.
     pub stretch: Stretch,
 }
@@ -121,7 +123,9 @@ impl PlayoutPolicy {
                     Decision::Expand
                 }
             }
-            Supply::Ready if o.delay > c.skip_above && excess > URGENT => Decision::Skip(excess),
+            Supply::Ready if o.delay > c.skip_above && excess > c.skip_excess => {
+                Decision::Skip(excess)
+            }
             Supply::Ready if o.concealed > 0 => Decision::Merge,
             Supply::Ready if c.stretch == Stretch::Forbidden => Decision::Normal,
             Supply::Ready => self.stretch(o, excess),
@@ -191,7 +195,7 @@ const MS: i64 = 1_000_000;
 /// Made-up sound has faded by then (the concealer decides by itself; this only names it).
 const COMFORT_AFTER: i64 = 150 * MS;
 /// Excess above which quality gives way.
-const URGENT: i64 = 100 * MS;
+pub(crate) const URGENT: i64 = 100 * MS;
 const PRESSING: i64 = 20 * MS;
 /// Between two changes of length, so that they are not heard as flutter.
 const PAUSE_GENTLE: i64 = 120 * MS;
@@ -206,6 +210,7 @@ mod tests {
         slack_above: 5 * MS,
         slack_below: 2 * MS,
         skip_above: 600 * MS,
+        skip_excess: URGENT,
         stretch: Stretch::Allowed,
     };
 
@@ -280,6 +285,14 @@ mod tests {
         });
         assert_eq!(fixed.decide(at(90, gap)), Decision::Expand);
         assert_eq!(fixed.decide(at(90, Supply::Ready)), Decision::Normal);
+        let kept = PlayoutPolicy::new(PolicyConfig {
+            stretch: Stretch::Forbidden,
+            skip_above: 0,
+            skip_excess: 30 * MS,
+            ..CONFIG
+        });
+        assert_eq!(kept.decide(at(70, Supply::Ready)), Decision::Normal);
+        assert_eq!(kept.decide(at(71, Supply::Ready)), Decision::Skip(31 * MS));
     }
 
     #[test]

@@ -16,6 +16,13 @@ pub enum Latency {
     /// Always this much, up to the moment the frame is heard (AES67's link offset): what several
     /// receivers need to play in step, at the price of concealing whatever comes later. Includes
     /// [`PlayoutConfig::output_delay`].
+    ///
+    /// It is a promise. A timeline that had to begin anew while all packets were late has too long
+    /// a delay once they are not: where drift is corrected, packets are left out once that was
+    /// more than 30 ms, and a packet, for 3 s; the resampler brings back the rest, as it does where
+    /// the delay is too short. Where every frame goes out untouched ([`DriftCorrection::Ignore`]) the delay
+    /// stays until the timeline begins anew, and
+    /// [`Playout::ledger`](super::Playout::ledger) says what it is.
     Fixed(Duration),
     /// As little as the network allows, found out from the arrivals.
     Adaptive(DelayConfig),
@@ -72,6 +79,10 @@ pub struct PlayoutConfig {
 impl PlayoutConfig {
     /// Plays every frame untouched, once, this long after the luckiest arrival at the start, and
     /// silence for those that are missing: for recorders, measurements and machines on one clock.
+    /// No frame is ever left out to come back to that delay: where the way has become shorter since,
+    /// or the start was in a time of trouble, the delay is longer until the timeline begins anew
+    /// (the sender pauses or restarts, or nothing comes for [`resync_after`](Self::resync_after));
+    /// [`Playout::ledger`](super::Playout::ledger) tells the one there is.
     pub fn exact(latency: Duration) -> Self {
         Self {
             latency: Latency::Fixed(latency),

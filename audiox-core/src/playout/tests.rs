@@ -8,12 +8,16 @@ const LATENCY: Duration = Duration::from_millis(30);
 
 /// Frame `n` of the stream is `(n + 1) / 32 768`, so that silence is nobody's frame.
 fn playout(width: usize) -> Playout {
+    of(width, PlayoutConfig::exact(LATENCY))
+}
+
+fn of(width: usize, config: PlayoutConfig) -> Playout {
     let format = StreamFormat::new(RATE, Channels::MONO);
     let decoder = PcmDecoder::new(PcmCoding::L16, format, 800).unwrap();
     let config = PlayoutConfig {
         width,
         resync_after: Duration::from_millis(100),
-        ..PlayoutConfig::exact(LATENCY)
+        ..config
     };
     Playout::new(&config, vec![(96, Box::new(decoder))]).unwrap()
 }
@@ -69,6 +73,55 @@ fn the_luckiest_packet_of_the_start_sets_the_time() {
     p.insert(packet(ms(10), 1, 80, 80));
     let got = pull(&mut p, ms(28), 80);
     assert_eq!((got[15], got[16]), (-1, 0));
+}
+
+/// A stream that begins while every packet is 300 ms late, which half a second later none is any
+/// more; until `end`.
+fn begun_in_trouble(p: &mut Playout, end: u64) -> Vec<i64> {
+    let mut heard = Vec::new();
+    let mut next = 0;
+    for now in (0..end).step_by(10) {
+        let late = if now < 800 { 300 } else { 0 };
+        while next * 10 + late <= now {
+            p.insert(packet(ms(now), next, next as i64 * 80, 80));
+            next += 1;
+        }
+        heard.extend(pull(p, ms(now), 80));
+    }
+    heard
+}
+
+#[test]
+fn where_no_frame_may_be_left_out_a_delay_that_stays_too_long_is_told() {
+    let mut p = playout(64);
+    let heard = begun_in_trouble(&mut p, 700);
+    assert_eq!(
+        heard[329 * 8..331 * 8],
+        [vec![-1; 8], (0..8).collect()].concat()
+    );
+    let told = |p: &Playout| p.ledger().jitter_buffer.as_millis();
+    assert_eq!((told(&p), p.target_delay()), (30, LATENCY));
+    let mut p = playout(64);
+    let heard = begun_in_trouble(&mut p, 3_000);
+    let all: Vec<i64> = (0..(3_000 - 330) * 8).collect();
+    assert_eq!(heard[330 * 8..], all);
+    assert_eq!((told(&p), p.target_delay()), (330, LATENCY));
+    // The sender pauses, and the promise is kept again.
+    pull(&mut p, ms(3_000), 8_000);
+    p.insert(packet(ms(5_000), 300, 24_000, 80));
+    assert_eq!(pull(&mut p, ms(5_030), 80)[0], 24_000);
+    assert_eq!(told(&p), 30);
+}
+
+#[test]
+fn a_fixed_latency_that_began_in_trouble_returns_to_what_was_promised() {
+    let mut p = of(64, PlayoutConfig::fixed(LATENCY));
+    begun_in_trouble(&mut p, 6_000);
+    let delay = p.ledger().jitter_buffer;
+    assert!(delay <= LATENCY + Duration::from_millis(30), "{delay:?}");
+    let stats = p.stats();
+    assert_eq!(stats.removed_samples_for_acceleration, 300 * 8);
+    assert_eq!((stats.concealed_samples, stats.resyncs), (0, 0));
 }
 
 #[test]

@@ -14,8 +14,10 @@ use crate::conceal::Concealer;
 use crate::convert::make_finite;
 use crate::error::ConfigError;
 use crate::format::StreamFormat;
-use crate::jitter::policy::{Decision, Observation, PlayoutPolicy, PolicyConfig, Stretch, Supply};
-use crate::jitter::{DelayEstimator, JitterBuffer, Refusal};
+use crate::jitter::policy::{
+    Decision, Observation, PlayoutPolicy, PolicyConfig, Stretch, Supply, URGENT,
+};
+use crate::jitter::{DelayConfig, DelayEstimator, JitterBuffer, Refusal};
 use crate::packet::PacketBuf;
 use crate::stats::PlayoutStats;
 use crate::stretch::TimeStretcher;
@@ -62,7 +64,10 @@ pub(super) struct Timeline {
     /// when the slice is asked for, that much before they sound.
     margin: i64,
     looked: Instant,
-    estimator: Option<DelayEstimator>,
+    /// Since when a fixed latency has been exceeded.
+    exceeded: Option<Instant>,
+    /// Where the latency is fixed and nothing is corrected, only to tell the delay.
+    estimator: DelayEstimator,
     policy: PlayoutPolicy,
     concealer: Option<Concealer>,
     stretcher: Option<TimeStretcher>,
@@ -122,32 +127,37 @@ impl Timeline {
             Concealment::Silence => None,
             Concealment::Waveform => Some(Concealer::new(format)?),
         };
-        let (aim, estimator, stretcher) = match &config.latency {
+        let (aim, delay, stretcher) = match &config.latency {
             Latency::Fixed(latency) => {
-                let estimator = match config.drift {
-                    DriftCorrection::Ignore => None,
-                    DriftCorrection::Resample => Some(DelayEstimator::new(&Default::default())?),
-                };
                 let latency = latency.saturating_sub(look_ahead);
-                (Aim::Fixed(signed(latency)), estimator, None)
+                (Aim::Fixed(signed(latency)), DelayConfig::default(), None)
             }
             Latency::Adaptive(delay) => (
                 Aim::Adaptive,
-                Some(DelayEstimator::new(delay)?),
+                delay.clone(),
                 Some(TimeStretcher::new(format)?),
             ),
         };
-        let policy = match &config.latency {
-            Latency::Fixed(_) => PolicyConfig {
+        let policy = match (&config.latency, config.drift) {
+            (Latency::Fixed(_), DriftCorrection::Ignore) => PolicyConfig {
                 slack_above: i64::MAX,
                 slack_below: i64::MAX,
                 skip_above: i64::MAX,
+                skip_excess: i64::MAX,
                 stretch: Stretch::Forbidden,
             },
-            Latency::Adaptive(delay) => PolicyConfig {
+            (Latency::Fixed(_), DriftCorrection::Resample) => PolicyConfig {
+                slack_above: i64::MAX,
+                slack_below: i64::MAX,
+                skip_above: 0,
+                skip_excess: PROMISED_WITHIN,
+                stretch: Stretch::Forbidden,
+            },
+            (Latency::Adaptive(delay), _) => PolicyConfig {
                 slack_above: SLACK_ABOVE,
                 slack_below: SLACK_BELOW,
                 skip_above: skip_above(delay.max),
+                skip_excess: URGENT,
                 stretch: Stretch::Allowed,
             },
         };
@@ -180,7 +190,8 @@ impl Timeline {
             torn: false,
             margin: 0,
             looked: Instant::EPOCH,
-            estimator,
+            exceeded: None,
+            estimator: DelayEstimator::new(&delay)?,
             policy: PlayoutPolicy::new(policy),
             concealer,
             joined: vec![0.0; window * channels].into_boxed_slice(),
@@ -254,18 +265,14 @@ impl Timeline {
             self.generation = packet.meta.generation;
             self.ending = None;
             self.restart();
-            if let Some(e) = &mut self.estimator {
-                e.reset();
-            }
+            self.estimator.reset();
         }
         let (at, arrival, seq) = (packet.meta.at, packet.meta.arrival, packet.meta.seq);
         let mut telling = None;
-        if self.estimator.is_some() && !packet.meta.recovered && !self.buffer.knows(seq) {
+        if !packet.meta.recovered && !self.buffer.knows(seq) {
             let media = self.format.rate.nanos_of(at.0);
             let duration = self.format.rate.nanos_of(i64::from(packet.meta.frames));
-            if let Some(e) = &mut self.estimator {
-                e.observe(arrival, seq, media, duration);
-            }
+            self.estimator.observe(arrival, seq, media, duration);
             telling = Some(media);
         }
         if let State::Playing = self.state
@@ -376,10 +383,7 @@ impl Timeline {
 
     /// Delay that the network alone would need.
     fn floor(&self) -> Duration {
-        match &self.estimator {
-            Some(e) => e.needed(),
-            None => self.target(),
-        }
+        self.estimator.needed()
     }
 
     /// By how much the frame due at `now` is later than aimed at, in nanoseconds; `None` while
@@ -424,31 +428,28 @@ impl Timeline {
     }
 
     pub(super) fn set_min_delay(&mut self, min: Duration) {
-        if let (Aim::Adaptive, Some(e)) = (self.aim, &mut self.estimator) {
-            e.set_min(min);
+        if self.is_adaptive() {
+            self.estimator.set_min(min);
         }
     }
 
     pub(super) fn set_max_delay(&mut self, max: Duration) {
-        if let (Aim::Adaptive, Some(e)) = (self.aim, &mut self.estimator) {
-            e.set_max(max);
+        if self.is_adaptive() {
+            self.estimator.set_max(max);
             self.policy.set_skip_above(skip_above(max));
         }
     }
 
     pub(super) fn reset(&mut self) {
         self.restart();
-        if let Some(e) = &mut self.estimator {
-            e.reset();
-        }
+        self.estimator.reset();
         self.generation = 0;
     }
 
     fn target_nanos(&self) -> i64 {
-        match (self.aim, &self.estimator) {
-            (Aim::Fixed(latency), _) => latency.saturating_sub(self.output_delay).max(0),
-            (Aim::Adaptive, Some(e)) => signed(e.target()).saturating_add(self.margin),
-            (Aim::Adaptive, None) => 0,
+        match self.aim {
+            Aim::Fixed(latency) => latency.saturating_sub(self.output_delay).max(0),
+            Aim::Adaptive => signed(self.estimator.target()).saturating_add(self.margin),
         }
     }
 
@@ -456,10 +457,7 @@ impl Timeline {
     /// would have allowed.
     fn delay_at(&self, now: Instant) -> Option<i64> {
         let rate = self.format.rate;
-        let lucky = self
-            .estimator
-            .as_ref()?
-            .lucky_arrival(rate.nanos_of(self.next.0))?;
+        let lucky = self.estimator.lucky_arrival(rate.nanos_of(self.next.0))?;
         let ahead = rate.nanos_of(self.ahead.frames() as i64);
         Some(now.signed_since(lucky).saturating_add(ahead))
     }
@@ -476,9 +474,8 @@ impl Timeline {
         let rate = self.format.rate;
         let lucky = self
             .estimator
-            .as_ref()
-            .filter(|_| self.aim == Aim::Adaptive)
-            .and_then(|e| e.lucky_arrival(rate.nanos_of(head.0)))
+            .lucky_arrival(rate.nanos_of(head.0))
+            .filter(|_| self.is_adaptive())
             .map_or((at, arrival), |lucky| (head, lucky));
         let waited = now
             .signed_since(lucky.1)
@@ -528,13 +525,11 @@ impl Timeline {
         }
         if head.is_none() && self.synthesised {
             // Nothing on the wire says what is missing: it is not lost but late.
-            match (self.aim, &mut self.estimator) {
-                (Aim::Adaptive, Some(e)) => e.reset(),
-                _ => {
-                    self.resync();
-                    return Popped::NONE;
-                }
+            if !self.is_adaptive() {
+                self.resync();
+                return Popped::NONE;
             }
+            self.estimator.reset();
         }
         let supply = match head.map(|head| head - self.next) {
             None => Supply::Empty,
@@ -551,7 +546,13 @@ impl Timeline {
             supply,
             concealed: concealed.max(i64::from(self.torn)),
         };
-        let decision = self.policy.decide(observation);
+        let decision = match self.policy.decide(observation) {
+            Decision::Skip(by) => self.insist(now, by),
+            decision => {
+                self.exceeded = self.exceeded.filter(|_| supply != Supply::Ready);
+                decision
+            }
+        };
         self.last.decision = decision;
         if supply == Supply::Ready {
             self.last.delay = delay;
@@ -579,6 +580,21 @@ impl Timeline {
             Decision::Expand | Decision::ComfortNoise => return self.expand(now, out),
         }
         Popped::NONE
+    }
+
+    /// A fixed latency is not exceeded in earnest until it was for long: a clock may have jumped, or
+    /// the network not have settled.
+    fn insist(&mut self, now: Instant, by: i64) -> Decision {
+        if self.is_adaptive() {
+            return Decision::Skip(by);
+        }
+        let since = self.exceeded.map_or(now, |since| since.min(now));
+        self.exceeded = Some(since);
+        let packet = self.format.rate.nanos_of(i64::from(self.last.packet));
+        match now.saturating_since(since) >= EXCEEDED_FOR && by >= packet {
+            true => Decision::Skip(by),
+            false => Decision::Normal,
+        }
     }
 
     /// By how much the margin shrinks since it was looked at last. Slowly: where clocks differ, the
@@ -676,9 +692,7 @@ impl Timeline {
         }
         self.wait(ahead);
         // Whatever comes next, it need not have been sent when its timestamp suggests.
-        if let Some(e) = &mut self.estimator {
-            e.reset();
-        }
+        self.estimator.reset();
     }
 
     fn restart(&mut self) {
@@ -702,6 +716,7 @@ impl Timeline {
         self.ahead.clear();
         self.starved = 0;
         self.held = 0;
+        self.exceeded = None;
         self.torn = false;
     }
 
@@ -740,6 +755,11 @@ const STEPS: usize = 64;
 const MS: i64 = 1_000_000;
 const SLACK_ABOVE: i64 = 5 * MS;
 const SLACK_BELOW: i64 = 2 * MS;
+/// Nanoseconds by which a fixed latency may be exceeded: what the resampler brings back in half a
+/// minute. Beyond, whole packets are left out.
+const PROMISED_WITHIN: i64 = 30 * MS;
+/// Longer than the estimator believes in arrivals that none was as lucky as since.
+const EXCEEDED_FOR: Duration = Duration::from_secs(3);
 /// Delay above the greatest allowed one that is still played fast rather than left out.
 const SKIP_BEYOND_MAX: i64 = 200 * MS;
 /// Milliseconds.

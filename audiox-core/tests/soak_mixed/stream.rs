@@ -167,7 +167,9 @@ impl Stream {
     pub(crate) fn most_delay(&self) -> Duration {
         match self.voice {
             // After the luckiest arrival at the start; the way may have become shorter since.
-            Voice::Exact | Voice::Fixed => FIXED + Duration::from_millis(900),
+            Voice::Exact => FIXED + Duration::from_millis(900),
+            // Less than a packet is not left out.
+            Voice::Fixed => FIXED + Duration::from_millis(35) + self.ptime,
             Voice::Adaptive(_) => Duration::from_millis(200) + self.ptime * 2,
         }
     }
