@@ -20,8 +20,8 @@ pub enum Latency {
     /// It is a promise. A timeline that had to begin anew while all packets were late has too long
     /// a delay once they are not: where drift is corrected, packets are left out once that was
     /// more than 30 ms, and a packet, for 3 s; the resampler brings back the rest, as it does where
-    /// the delay is too short. Where every frame goes out untouched ([`DriftCorrection::Ignore`]) the delay
-    /// stays until the timeline begins anew, and
+    /// the delay is too short. Where every frame goes out untouched
+    /// ([`DriftCorrection::Ignore`]) the delay stays until the timeline begins anew, and
     /// [`Playout::ledger`](super::Playout::ledger) says what it is.
     Fixed(Duration),
     /// As little as the network allows, found out from the arrivals.

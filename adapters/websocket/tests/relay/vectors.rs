@@ -142,6 +142,7 @@ fn policy() -> Vec<Value> {
         slack_above: 5 * MS,
         slack_below: 2 * MS,
         skip_above: 700 * MS,
+        skip_excess: 100 * MS,
         stretch: Stretch::Allowed,
     });
     let mut state = 1u64;
