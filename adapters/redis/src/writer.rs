@@ -343,8 +343,7 @@ impl Work {
             self.append(true).await?;
             if !self.rest.is_empty() {
                 if Instant::now() > until {
-                    let why =
-                        format_args!("session {}: {} bytes are left", self.id, self.rest.len());
+                    let why = format!("session {}: {} bytes are left", self.id, self.rest.len());
                     let store = self.registry.to_string();
                     return Err(StoreError::new(StoreErrorKind::Transient, store, why));
                 }
