@@ -1,9 +1,7 @@
 //! A relay's stream into a file, a pipe or a speaker.
 
 use std::ops::ControlFlow;
-use std::time::Duration;
 
-use audiox::core::format::StreamFormat;
 use audiox::core::source::Source;
 use audiox::relay::{RelaySource, RelayTarget};
 use audiox::source::OpenSource;
@@ -83,6 +81,9 @@ fn play(
     choice: &audiox::device::DeviceChoice,
     output: Output,
 ) -> Result<(), Failure> {
+    use std::time::Duration;
+
+    use audiox::core::format::StreamFormat;
     use audiox::core::playout::Profile;
     use audiox::udp::node::Listen;
     use audiox::udp::player::PlayerConfig;
