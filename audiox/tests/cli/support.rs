@@ -364,9 +364,29 @@ pub(crate) fn free_tcp_port() -> u16 {
 
 /// Waits until somebody has taken `port` and the next one.
 pub(crate) fn wait_taken(port: u16) {
-    for port in [port, port + 1] {
-        while UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-            thread::sleep(Duration::from_millis(20));
-        }
+    [port, port + 1].into_iter().for_each(wait_bound);
+}
+
+/// Waits until something has bound a UDP port, on any address. The system is asked: who tried to
+/// bind it would be in the way of who is about to.
+pub(crate) fn wait_bound(port: u16) {
+    let start = Instant::now();
+    while !is_bound(port) {
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "nothing binds port {port}"
+        );
+        thread::sleep(Duration::from_millis(20));
     }
+}
+
+fn is_bound(port: u16) -> bool {
+    let port = format!(":{port:04X}");
+    ["/proc/net/udp", "/proc/net/udp6"]
+        .into_iter()
+        .any(|table| {
+            let sockets = std::fs::read_to_string(table).unwrap_or_default();
+            let mut local = sockets.lines().filter_map(|l| l.split_whitespace().nth(1));
+            local.any(|address| address.ends_with(&port))
+        })
 }

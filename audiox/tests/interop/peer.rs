@@ -1,6 +1,5 @@
 //! Foreign programs as peers: found, started, watched and ended.
 
-use std::net::UdpSocket;
 use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -87,18 +86,6 @@ impl Drop for Peer {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// Waits until something has bound a UDP port, on any address.
-pub(crate) fn wait_bound(port: u16) {
-    let start = Instant::now();
-    while UdpSocket::bind(("0.0.0.0", port)).is_ok() {
-        assert!(
-            start.elapsed() < Duration::from_secs(20),
-            "nothing binds port {port}"
-        );
-        thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -3,9 +3,9 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::peer::{gst, program, python, wait_bound};
+use crate::peer::{gst, program, python};
 use crate::stream::{Codec, Stream};
-use crate::support::{Folder, Running, audiox};
+use crate::support::{Folder, Running, audiox, wait_bound};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {
