@@ -12,10 +12,12 @@ mod device_server;
 #[cfg(feature = "devices")]
 mod devices;
 mod doctor;
+#[cfg(any(feature = "grpc", feature = "relay"))]
+#[cfg(test)]
+mod documents;
 mod encoding;
 mod failure;
 mod fanout;
-#[cfg(any(feature = "grpc", feature = "relay"))]
 mod files;
 #[cfg(test)]
 mod guide;

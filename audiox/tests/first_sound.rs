@@ -1,6 +1,9 @@
 //! The first program that the README shows: it is the one in `examples/`, it is short, it works.
 #![cfg(test)]
 
+#[path = "cli/ports.rs"]
+mod ports;
+
 use std::env;
 use std::process::Command;
 
@@ -8,6 +11,7 @@ use audiox::compare::Comparison;
 use audiox::core::format::SampleFormat;
 use audiox::io::WavSource;
 use audiox::{SourceOptions, Transfer, sources_from_str};
+use ports::free_ports;
 
 const PROGRAM: &str = include_str!("../examples/first_sound.rs");
 
@@ -71,16 +75,4 @@ fn it_sends_a_file_and_records_it() {
         (24_000, 0, 0),
         "{same:?}"
     );
-}
-
-/// A port that is free, as is the next one.
-fn free_ports() -> u16 {
-    use std::net::UdpSocket;
-    loop {
-        let rtp = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let port = rtp.local_addr().unwrap().port();
-        if port.is_multiple_of(2) && UdpSocket::bind(("127.0.0.1", port + 1)).is_ok() {
-            return port;
-        }
-    }
 }

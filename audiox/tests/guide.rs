@@ -1,6 +1,11 @@
-//! The guide and the README: their links lead somewhere, what they show of files is what stands in
+//! The guide and the README: links of these and of the other documents lead somewhere, what they show of files is what stands in
 //! them, and the program of the chapter on embedding does what it says.
 #![cfg(test)]
+
+#[path = "../src/cli/documents.rs"]
+mod documents;
+#[path = "cli/ports.rs"]
+mod ports;
 
 use std::collections::HashSet;
 use std::env;
@@ -9,12 +14,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use audiox::io::WavSource;
+use documents::documents;
+use ports::free_ports;
 
 #[test]
 fn links_lead_to_files_and_headings_that_are_there() {
     let mut seen = 0;
     let mut dead = Vec::new();
-    for page in pages() {
+    let others = ["ARCHITECTURE", "BENCHMARKS", "CHANGELOG", "CONTRIBUTING"];
+    let others = others.map(|name| root().join(name).with_extension("md"));
+    for page in documents().into_iter().chain(others) {
         let text = fs::read_to_string(&page).unwrap();
         for link in links(&text) {
             if link.contains("://") {
@@ -41,7 +50,7 @@ fn links_lead_to_files_and_headings_that_are_there() {
 fn every_page_stands_in_the_table_of_contents() {
     let summary = root().join("guide/SUMMARY.md");
     let listed = links(&fs::read_to_string(&summary).unwrap());
-    for page in pages() {
+    for page in documents() {
         let name = page.strip_prefix(root().join("guide"));
         let Ok(name) = name else { continue };
         let listed = listed.iter().any(|l| Path::new(l) == name);
@@ -56,7 +65,7 @@ fn every_page_stands_in_the_table_of_contents() {
 #[test]
 fn programs_are_shown_word_for_word() {
     let mut seen = 0;
-    for page in pages() {
+    for page in documents() {
         let text = fs::read_to_string(&page).unwrap();
         for part in text.split("<!-- file: ").skip(1) {
             let (name, rest) = part.split_once(" -->\n").unwrap();
@@ -132,37 +141,8 @@ fn example(name: &str) -> PathBuf {
     program
 }
 
-/// A port that is free, as is the next one.
-fn free_ports() -> u16 {
-    use std::net::UdpSocket;
-    loop {
-        let rtp = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let port = rtp.local_addr().unwrap().port();
-        if port.is_multiple_of(2) && UdpSocket::bind(("127.0.0.1", port + 1)).is_ok() {
-            return port;
-        }
-    }
-}
-
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// The README and the guide.
-fn pages() -> Vec<PathBuf> {
-    let mut found = vec![root().join("README.md")];
-    let mut folders = vec![root().join("guide")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "md") {
-                found.push(path);
-            }
-        }
-    }
-    found
 }
 
 /// Targets of links and pictures outside of code.

@@ -2,7 +2,6 @@
 //! takes, with sinks and addresses that can be.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use audiox::net::Endpoint;
 use audiox::{SinkName, SourceOptions, sources_from_str};
@@ -11,6 +10,7 @@ use clap::{ArgMatches, FromArgMatches};
 
 use super::Cli;
 use super::config::command;
+use super::documents::documents;
 
 #[test]
 fn command_lines_in_documents_are_taken() {
@@ -178,22 +178,4 @@ fn shown(text: &str) -> Vec<String> {
     }
     lines.retain(|l| l.split_whitespace().any(|w| w == "audiox"));
     lines
-}
-
-fn documents() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut found = vec![root.join("README.md")];
-    let mut folders = vec![root.join("guide")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "md") {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    found
 }

@@ -1,7 +1,10 @@
 //! Processes, files and ports for the tests.
 
+#[path = "ports.rs"]
+mod ports;
+
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpStream, UdpSocket};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::thread::{self, JoinHandle};
@@ -10,6 +13,11 @@ use std::time::{Duration, Instant};
 use audiox::core::format::{Channels, SampleFormat, SampleRate, StreamFormat};
 use audiox::core::source::{Sink, Source};
 use audiox::io::{WavSink, WavSource};
+#[allow(
+    unused_imports,
+    reason = "not all tests that have these helpers need a port"
+)]
+pub(crate) use ports::free_ports;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -342,17 +350,6 @@ pub(crate) fn http(port: u16, method: &str, path: &str, body: &str) -> (u16, Val
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
     let body = answer.split_once("\r\n\r\n").unwrap().1;
     (status, serde_json::from_str(body).unwrap_or(Value::Null))
-}
-
-/// A port that is free, as is the next one.
-pub(crate) fn free_ports() -> u16 {
-    loop {
-        let rtp = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let port = rtp.local_addr().unwrap().port();
-        if port.is_multiple_of(2) && UdpSocket::bind(("127.0.0.1", port + 1)).is_ok() {
-            return port;
-        }
-    }
 }
 
 /// A TCP port that is free.

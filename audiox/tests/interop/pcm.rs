@@ -19,28 +19,28 @@ use crate::wire::Wire;
 
 #[test]
 fn what_ffmpeg_sends_is_recorded_to_the_bit() {
-    for stream in whole(Codec::L16) {
+    for stream in whole(Program::Ffmpeg, Codec::L16) {
         they_send(Program::Ffmpeg, stream, 0.0);
     }
 }
 
 #[test]
 fn what_gstreamer_sends_is_recorded_to_the_bit() {
-    for stream in whole(Codec::L24) {
+    for stream in whole(Program::GStreamer, Codec::L24) {
         they_send(Program::GStreamer, stream, 0.0);
     }
 }
 
 #[test]
 fn what_we_send_ffmpeg_records_to_the_bit() {
-    for stream in whole(Codec::L24) {
+    for stream in whole(Program::Ffmpeg, Codec::L24) {
         we_send(Program::Ffmpeg, stream, 0.0);
     }
 }
 
 #[test]
 fn what_we_send_gstreamer_records_to_the_bit() {
-    for stream in whole(Codec::Pcmu) {
+    for stream in whole(Program::GStreamer, Codec::Pcmu) {
         we_send(Program::GStreamer, stream, 0.0);
     }
 }
@@ -73,8 +73,8 @@ fn gstreamer_hears_what_is_left_of_what_we_send() {
     }
 }
 
-/// Streams to try without loss; one of them in the short form.
-fn whole(short: Codec) -> Vec<Stream> {
+/// Streams to try without loss, which the peer can do; one of them in the short form.
+fn whole(peer: Program, short: Codec) -> Vec<Stream> {
     if !is_long() {
         return vec![Stream::usual(short)];
     }
@@ -83,12 +83,17 @@ fn whole(short: Codec) -> Vec<Stream> {
         for (rate, packet_us) in [(16_000, 20_000), (48_000, 1_000), (48_000, 4_000)] {
             streams.extend([1, 2].map(|n| Stream::new(codec, rate, n, packet_us)));
         }
+        // Longer packets are cut in two, so that they travel in one piece.
+        streams.retain(|s| s.payload_len() <= 1_400);
         streams.push(Stream::new(codec, 44_100, 1, 10_000));
         streams.push(Stream::new(codec, 96_000, 2, 2_000));
     }
     for codec in [Codec::Pcmu, Codec::Pcma] {
         streams.extend([10_000, 20_000, 60_000].map(|us| Stream::new(codec, 8_000, 1, us)));
-        streams.push(Stream::new(codec, 16_000, 2, 20_000));
+        // GStreamer has them as RFC 3551 does alone: of 8 000 Hz, in one channel.
+        if peer == Program::Ffmpeg {
+            streams.push(Stream::new(codec, 16_000, 2, 20_000));
+        }
     }
     streams
 }

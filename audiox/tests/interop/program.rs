@@ -106,7 +106,7 @@ fn wide(stream: Stream) -> bool {
 }
 
 fn ffmpeg_sends(stream: Stream, source: &str, to: u16) -> Command {
-    let payload = stream.packet() * stream.channels * stream.codec.bytes().1;
+    let payload = stream.payload_len();
     let (url, ptime) = (format!("rtp://127.0.0.1:{to}"), stream.ptime());
     let mut command = program("ffmpeg");
     command

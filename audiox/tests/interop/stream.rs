@@ -111,6 +111,11 @@ impl Stream {
         self.channels * self.codec.bytes().0
     }
 
+    /// Bytes of a packet's samples on the wire.
+    pub(crate) fn payload_len(self) -> usize {
+        self.packet() * self.channels * self.codec.bytes().1
+    }
+
     /// The payload type: one of RFC 3551 where it has one.
     pub(crate) fn payload_type(self) -> u8 {
         match (self.codec, self.rate, self.channels) {

@@ -250,6 +250,7 @@ mod tests {
             let tell = tell.clone();
             let join = live.join("a".into(), Box::new(move |event| tell.send(event).is_ok()));
             join.unwrap();
+            // Longer than it may be silent, however busy the machine is: a sleep ends late, never early.
             thread::sleep(2 * stall);
             live.give_up_stalled();
             let event = told.try_recv().unwrap();
