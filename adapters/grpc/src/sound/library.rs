@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
+use audiox_core::ConfigError;
 use audiox_core::codec::CodecRegistry;
 use audiox_core::source::{Source, SourceError};
 
@@ -32,7 +33,7 @@ pub struct LibraryConfig {
     /// default.
     pub longest: Duration,
     /// A live sound from which nothing comes for so long has failed for those who play it, until
-    /// they begin it anew; looked at each second; 10 s by default.
+    /// they begin it anew; looked at each second, so at least that; 10 s by default.
     pub stall: Duration,
 }
 
@@ -137,6 +138,10 @@ impl Library {
     /// A sound cannot be opened, or is too long; Opus is not among the codecs.
     pub fn open(config: LibraryConfig) -> Result<Self, Error> {
         config.codecs.encoder(&super::spec(), PACKET)?;
+        if config.stall < LOOK_EVERY {
+            let stall = config.stall.as_secs_f64();
+            return Err(ConfigError::new("stall", stall, "1 s and more").into());
+        }
         let stop = Arc::new(AtomicBool::new(false));
         let mut shared = Shared {
             entries: BTreeMap::new(),

@@ -166,3 +166,13 @@ fn a_sound_that_breaks_off_is_in_trouble_and_one_that_was_replaced_is_not() {
     shared.fail(&newer, &error);
     assert_eq!(kept(&shared).1, Some(error.to_string()));
 }
+
+#[test]
+fn a_live_sound_is_given_a_second_at_least() {
+    let config = LibraryConfig {
+        stall: Duration::ZERO,
+        ..LibraryConfig::new(codecs())
+    };
+    let error = Library::open(config).unwrap_err().to_string();
+    assert_eq!(error, "stall: 0 is not possible; 1 s and more");
+}
