@@ -7,6 +7,8 @@ import { once } from 'node:events';
 import { chromium } from 'playwright-core';
 
 const PATIENCE = 8000;
+/** What runs in a page has no end of its own: less than the test runner gives a test. */
+const WHOLE = 45_000;
 
 /**
  * Runs `test(page, step)` in a fresh profile, with more of Chromium's own `args`; fails too where
@@ -23,6 +25,11 @@ export async function inBrowser(test, { args = [] } = {}) {
   });
   let now = 'the start';
   const complaints = [];
+  const failed = (why) => console.error(`failed at: ${now}\n${why}\nthe page said: ${complaints.join('; ')}`);
+  const end = setTimeout(() => {
+    failed(`it had not ended after ${WHOLE} ms`);
+    process.exit(1);
+  }, WHOLE);
   try {
     const page = await browser.newPage({ viewport: { width: 1200, height: 800 } });
     page.setDefaultTimeout(PATIENCE);
@@ -33,10 +40,11 @@ export async function inBrowser(test, { args = [] } = {}) {
     });
     assert.deepEqual(complaints, []);
   } catch (error) {
-    console.error(`failed at: ${now}\n${error.stack}\nthe page said: ${complaints.join('; ')}`);
+    failed(error.stack);
     process.exitCode = 1;
   } finally {
     await browser.close();
+    clearTimeout(end);
   }
 }
 

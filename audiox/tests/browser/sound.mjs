@@ -91,6 +91,8 @@ export function heard(page) {
 
 /** The longest stretch of a sound in which no hundredth of a second is quiet, and its pitch. */
 export function stretchOf({ rate, samples }) {
+  // Before the page has opened its sound.
+  if (rate === 0) return { seconds: 0, hertz: 0 };
   const width = Math.round(rate / 100);
   let [best, from] = [[0, 0], 0];
   for (let at = 0; at + width <= samples.length; at += width) {

@@ -104,8 +104,23 @@ fn what_we_send_to_a_group_gstreamer_records_to_the_bit() {
         sender.wait().clean();
         thread::sleep(Duration::from_millis(300));
         let said = receiver.interrupt();
+        let sent = as_gstreamer_orders(stream, &sent);
         came_whole("GStreamer", stream, &heard, &sent, &said);
     }
+}
+
+/// Eight channels whose order nobody tells it GStreamer takes for 7.1 with the rear pair before the
+/// side pair, and writes them the other way round. Fewer stay as they are.
+fn as_gstreamer_orders(stream: Stream, sent: &[u8]) -> Vec<u8> {
+    let mut sent = sent.to_vec();
+    if stream.channels == 8 {
+        let pair = 2 * stream.codec.bytes().0;
+        for frame in sent.chunks_exact_mut(stream.frame()) {
+            let (rear, side) = frame[2 * pair..].split_at_mut(pair);
+            rear.swap_with_slice(side);
+        }
+    }
+    sent
 }
 
 fn streams() -> Vec<Stream> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::peer::{Peer, is_long};
 use crate::program::{Program, gst_bridges, our_description, readdress, send_to_bound};
-use crate::sound::{self, LEAST_SECONDS, Likeness, SECONDS, least_snr};
+use crate::sound::{self, BLOCK, LEAST_SECONDS, Likeness, SECONDS, least_snr};
 use crate::stream::{Codec, Stream};
 use crate::support::{Folder, Running, free_ports};
 use crate::table::{Way, described, passed};
@@ -37,8 +37,14 @@ fn a_stream_with_repair_packets_and_retransmission_is_heard_by_those_who_know_of
 #[test]
 fn others_bridge_what_is_lost_of_the_opus_that_we_send() {
     for stream in torn() {
-        we_send(Program::Ffmpeg, stream, "", LOSS);
-        we_send(Program::GStreamer, stream, "", LOSS);
+        // The predictor of speech, which mono is taken for, is wrong about tones for half a second
+        // after a hole, and far too loud where nobody tells it of one, as ffmpeg does not.
+        let options = match stream.channels {
+            1 => "&application=lowdelay",
+            _ => "",
+        };
+        we_send(Program::Ffmpeg, stream, options, LOSS);
+        we_send(Program::GStreamer, stream, options, LOSS);
     }
 }
 
@@ -194,10 +200,12 @@ fn they_send(from: Program, receive: &str, stream: Stream, loss: f64) {
     tell(stream, name, Way::ToUs, receive, (lost, all), likeness);
 }
 
-/// `lost` is a share. The decoder is not itself at once after a loss.
+/// `lost` is a share of the packets. A hole touches a block more than its own length, and the
+/// decoder is not itself at once after it.
 fn check(heard: Likeness, stream: Stream, lost: f64, what: &str) {
     assert!(heard.seconds > LEAST_SECONDS, "{what}");
-    assert!(heard.unlike < 0.03 + 1.5 * lost, "{what}");
+    let blocks = (stream.packet() + BLOCK) as f64 / stream.packet() as f64;
+    assert!(heard.unlike < 0.03 + blocks * lost, "{what}");
     let spared = if lost > 0.0 { 6.0 } else { 0.0 };
     assert!(heard.snr > least_snr(stream.channels) - spared, "{what}");
 }

@@ -175,7 +175,8 @@ const LOST_FIRST: usize = 24_000;
 const NEAR: usize = 200;
 const FEW: usize = 7;
 const THIN: usize = 6;
-const BLOCK: usize = 480;
+/// Frames that are compared at a time.
+pub(crate) const BLOCK: usize = 480;
 
 #[test]
 fn what_is_missing_is_seen() {

@@ -54,7 +54,10 @@ impl Codec {
             Self::L24 => "rtpL24depay",
             Self::Pcmu => "rtppcmudepay ! mulawdec",
             Self::Pcma => "rtppcmadepay ! alawdec",
-            Self::Opus => "rtpopusdepay ! opusdec plc=true use-inband-fec=true",
+            // Of itself it leaves out an inverted phase, and the waveform is not what was sent.
+            Self::Opus => {
+                "rtpopusdepay ! opusdec plc=true use-inband-fec=true phase-inversion=true"
+            }
         }
     }
 
